@@ -8,10 +8,11 @@ import numpy.typing as npt
 import pytest
 
 from vfx_matte.masks import Image, Mask, overlap
-from vfx_matte.propagate import open_propagator
+from vfx_matte.propagate import SelectiveMemory, open_propagator
 from vfx_matte.propagate.builtin.network import saliency
 from vfx_matte.propagate.builtin.network.readout import SUREST, learn, lesson
 from vfx_matte.propagate.builtin.network.saliency import Crop
+from vfx_matte.propagate.walk_state import ResumableWalk
 
 SHAPE = (144, 192)
 Layer = npt.NDArray[np.float32]
@@ -101,17 +102,21 @@ def frame(index: int) -> tuple[Image, Mask]:
 class Layered:
     """A network to which both blocks stand out; its layers know red from blue.
 
-    layered: whether it says so. looks: how often its layers were asked for.
+    layered: whether it says so. only_red: whether its map knows that, too. least: how colourful a
+    thing is that stands out. looks: how often its layers were asked for.
     """
 
-    def __init__(self, *, layered: bool) -> None:
+    def __init__(self, *, layered: bool, only_red: bool = False, least: int = 60) -> None:
         self.layered, self.looks = layered, 0
+        self._only_red, self._least = only_red, least
 
     def rough(self, image: Image, *, size: int) -> Layer:
         """See `SalientNetwork.rough`."""
         assert size in (saliency.SIZE_PX, saliency.CLOSE_PX)
         spread = image.max(axis=2).astype(int) - image.min(axis=2)
-        return np.where(spread > 60, np.float32(0.95), np.float32(0.03))
+        if self._only_red:
+            spread = image[..., 0].astype(int) - image[..., 2]
+        return np.where(spread > self._least, np.float32(0.95), np.float32(0.03))
 
     def describe(self, image: Image, *, size: int, deeper: bool) -> tuple[Layer, list[Layer]]:
         """See `SalientNetwork.describe`."""
@@ -145,3 +150,24 @@ def test_with_one_mask_the_layers_are_not_asked() -> None:
     for index in (1, 2, 3):
         propagator.step(frame(index)[0])
     assert network.looks == 0
+
+
+@pytest.mark.parametrize("ahead", [6, -6], ids=["between two masks", "beyond both"])
+def test_the_map_is_heard_beside_the_layers_only_beyond_the_masks(ahead: int) -> None:
+    found = []
+    for least in (60, 250):  # to one of the networks nothing stands out
+        network = Layered(layered=True, only_red=True, least=least)
+        propagator = open_propagator("builtin", num_objects=1, network=network)
+        assert isinstance(propagator, SelectiveMemory)
+        for index in (0, 6):
+            propagator.remember(*frame(index))
+        propagator.attend({0: 0, 1: ahead})
+        propagator.step(*frame(0))
+        propagator.step(frame(1)[0])
+        propagator.step(frame(2)[0])
+        assert isinstance(propagator, ResumableWalk)
+        state = propagator.walk_state()
+        assert state is not None
+        # the soft masks: at the source's size nearly all is surely one or the other
+        found.append(state["walk"]["objects"])
+    assert np.array_equal(*found) == (ahead > 0)

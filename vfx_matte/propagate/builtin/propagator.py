@@ -55,7 +55,7 @@ from vfx_matte.propagate.builtin.codebook import (
 from vfx_matte.propagate.builtin.cues import WEIGHTS, GuidedFilter
 from vfx_matte.propagate.builtin.neighbours import neighbour_evidence
 from vfx_matte.propagate.builtin.network.calibration import network_share
-from vfx_matte.propagate.builtin.network.readout import Readout, learn
+from vfx_matte.propagate.builtin.network.readout import BEYOND, Readout, learn
 from vfx_matte.propagate.builtin.network.saliency import (
     CLOSE_PX,
     ERRORS_KEPT,
@@ -91,6 +91,11 @@ from vfx_matte.propagate.walk_state import State
 # Half of DAVIS's 854 × 480 in each direction. A finer scale for small objects took twice the time
 # and brought nothing that stood out of the noise (docs/builtin.md).
 WORKING_AREA_PX = 427 * 240
+SMOOTH_PX, FINE_PX = 6, 2
+"""How far evidence is smoothed along the picture's edges, in working pixels: as a rule, and where
+the network's layers are read, which are surer of themselves, so that less of thin limbs is lost.
+"""
+
 T = TypeVar("T")
 
 
@@ -281,6 +286,12 @@ class BuiltinPropagator:
             self._worth_looking = any(worth for _, _, worth in judged)
         self._size_px = CLOSE_PX if len(numbers) > 1 else SIZE_PX
 
+    @property
+    def _smooth_px(self) -> int:
+        """How far evidence is smoothed."""
+        read = any(readout is not None for readout in self._readouts)
+        return FINE_PX if read else SMOOTH_PX
+
     def _judge(
         self, viewer: NetworkViewer, numbers: Collection[int], index: int
     ) -> tuple[float, Readout | None, bool]:
@@ -293,20 +304,22 @@ class BuiltinPropagator:
         masks = [self._references[number].objects[index] for number in shown]
         crops = [self._crops[number][index] for number in shown]
         looks = [look.result() for look in [viewer.see(crop, CLOSE_PX) for crop in crops]]
+        seen = [
+            (self._references[number], view) for number, (view, _) in zip(shown, looks, strict=True)
+        ]
         if not all(layers for _, layers in looks):
-            seen = [
-                (self._references[number], view)
-                for number, (view, _) in zip(shown, looks, strict=True)
-            ]
             share = network_share(seen, index)
             return share, None, share >= WORTH_LOOKING
-        boxes = [cv2.boundingRect((mask >= 0.5).astype(np.uint8)) for mask in masks]
         lessons = [
             (layers, crop.of(mask, layers[0].shape[1]))
             for (_, layers), crop, mask in zip(looks, crops, masks, strict=True)
         ]
+        boxes = [cv2.boundingRect((mask >= 0.5).astype(np.uint8)) for mask in masks]
         extent = min(box[3] for box in boxes), min(box[2] for box in boxes)
-        return 1.0, learn(lessons, extent), True
+        # what the layers taught holds between references; beyond them all it is one word of two
+        if self._attended is not None and any(ahead > 0 for ahead in self._attended.values()):
+            return 0.0, learn(lessons, extent), True
+        return network_share(seen, index), learn(lessons, extent, weight=BEYOND), True
 
     def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
         """Segment the next frame; see `Propagator.step`. An empty mask is the same as none.
@@ -334,7 +347,7 @@ class BuiltinPropagator:
         # 2. the walk goes on: warp, correct, learn in the background
         if walking is not None and self._appearance is not None and len(given) < self._num_objects:
             if ready is None:
-                ready = _prepare(small, walking[0], self._appearance.codebook)
+                ready = _prepare(small, walking[0], self._appearance.codebook, self._smooth_px)
             known = walking[1].result()
             if foreseen is not None and not given:
                 self._coming = self._expect(foreseen, small.gray, self._appearance)
@@ -362,8 +375,7 @@ class BuiltinPropagator:
                 index: view for index, view in self._seen.items() if index + 1 not in given
             }
             if self._viewer is not None and not last:
-                # where its layers are read its map does not count
-                for index in (k - 1 for k in given if self._readouts[k - 1] is None):
+                for index in (k - 1 for k in given if self._network_shares[k - 1] > 0):
                     self._wrong[index] = self._viewer.check(image, objects, index, self._size_px)
             shown = {k: thin_parts(mask == k, small.shape) for k in given}
             self._thin = {
@@ -391,7 +403,8 @@ class BuiltinPropagator:
     def _expect(self, image: Image, before: Array, appearance: Appearance) -> _NextFrame:
         """Begin to prepare the next frame. before: uint8 (h, w), the one that is segmented now."""
         return _NextFrame(
-            image, self._ahead.submit(_prepare_next, image, before, appearance.codebook)
+            image,
+            self._ahead.submit(_prepare_next, image, before, appearance.codebook, self._smooth_px),
         )
 
     def _advance(
@@ -595,17 +608,21 @@ class _NextFrame:
     view: Future[View] | None = None
 
 
-def _prepare_next(image: Image, before: Array, codebook: Codebook) -> _PreparedFrame:
-    """Prepare a frame. before: uint8 (h, w), the one before it."""
-    return _prepare(_shrink_image(image), before, codebook)
+def _prepare_next(
+    image: Image, before: Array, codebook: Codebook, smooth_px: int
+) -> _PreparedFrame:
+    """Prepare a frame. before: uint8 (h, w), the one before it. smooth_px: see `SMOOTH_PX`."""
+    return _prepare(_shrink_image(image), before, codebook, smooth_px)
 
 
-def _prepare(small: SmallFrame, before: Array, codebook: Codebook) -> _PreparedFrame:
+def _prepare(
+    small: SmallFrame, before: Array, codebook: Codebook, smooth_px: int
+) -> _PreparedFrame:
     """The same for one that was brought to the working size."""
     flow = cues.optical_flow(small.gray, before)
     frame = quantize(small, codebook)
     _ = small.descriptor  # is kept there
-    return _PreparedFrame(frame, flow, GuidedFilter(small.rgb))
+    return _PreparedFrame(frame, flow, GuidedFilter(small.rgb, radius_px=smooth_px))
 
 
 def _object_in_turn(objects: Array, turn: int) -> int | None:
@@ -798,10 +815,11 @@ def _network_evidence(view: View, share: float, weigh: Callable[[Array], Array])
 
     share: how much of its map counts. weigh: what a map means here, see `salient_evidence`.
     """
-    if view.read is None:
-        return np.float32(WEIGHTS.salient * share) * weigh(view.seen)
-    # the layers hold all that the map tells, and what of it is this object
-    evidence: Array = np.float32(WEIGHTS.read) * view.read
+    evidence: Array = np.zeros_like(view.seen)
+    if share > 0:
+        evidence += np.float32(WEIGHTS.salient * share) * weigh(view.seen)
+    if view.read is not None:
+        evidence += np.float32(WEIGHTS.read) * view.read
     return evidence
 
 

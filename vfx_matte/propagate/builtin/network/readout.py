@@ -20,6 +20,11 @@ from vfx_matte.propagate.builtin.classifier import TrainingBatch, average
 SUREST = 1.2
 """A reading is within ± this; the masks that it learns from are -1 and 1."""
 
+BEYOND = 0.5
+"""How much a readout counts where a walk leaves all references behind: there what it learned holds
+less and less, and the network's map is heard as well.
+"""
+
 _SAMPLES = 6000  # bounds the time that a reference takes
 _RIDGE = 0.06
 """How much the squared weights cost, each in units of its feature's variance, so that a layer of
@@ -41,9 +46,12 @@ class Readout:
     pixels.
     """
 
+    weight: float = 1.0
+    """How much it counts."""
+
     def __call__(self, layers: Sequence[Array]) -> Array:
-        """What the layers say of the object: float32 (S, S), within ±`SUREST`, of the size of the
-        first.
+        """What the layers say of the object: float32 (S, S), within ±`SUREST` times the weight, of
+        the size of the first.
 
         layers: float32 (C, s, s) each, the first being the largest.
         """
@@ -55,7 +63,7 @@ class Readout:
             if own.shape != score.shape:
                 own = cv2.resize(own, (side, side), interpolation=cv2.INTER_LINEAR)
             score += own
-        return np.clip(score, -SUREST, SUREST)
+        return np.clip(score, -SUREST, SUREST) * np.float32(self.weight)
 
 
 def lesson(layers: Sequence[Array], inside: Array) -> TrainingBatch:
@@ -78,13 +86,16 @@ def lesson(layers: Sequence[Array], inside: Array) -> TrainingBatch:
 
 
 def learn(
-    lessons: Sequence[tuple[Sequence[Array], Array]], extent: tuple[int, int] = (0, 0)
+    lessons: Sequence[tuple[Sequence[Array], Array]],
+    extent: tuple[int, int] = (0, 0),
+    weight: float = 1.0,
 ) -> Readout:
     """The readout that at least one given mask asks for; see `lesson` for each one's layers and
-    mask, and `Readout` for the extent.
+    mask, and `Readout` for the rest.
     """
     channels = [len(layer) for layer in lessons[0][0]]
-    return replace(solve(average([lesson(*one) for one in lessons]), channels), extent=extent)
+    found = solve(average([lesson(*one) for one in lessons]), channels)
+    return replace(found, extent=extent, weight=weight)
 
 
 def solve(batch: TrainingBatch, channels: Sequence[int]) -> Readout:
