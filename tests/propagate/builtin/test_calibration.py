@@ -122,8 +122,8 @@ def test_with_two_references_a_propagator_does_not_listen_to_what_is_wrong_on_bo
             probabilities = propagator.step(image, truth if index == 0 else None)
         found.append(probabilities)
     assert network.sizes == {saliency.CLOSE_PX if count == 2 else saliency.SIZE_PX}
-    assert network.looks == 2 + (2 if count == 2 else 0), (
-        "at the given mask of the walk, a frame, and several references"
+    assert network.looks == (3 if count == 2 else 2), (
+        "at a frame, and at several references, or at the given mask of the walk, where it counts"
     )
     assert np.array_equal(*found) == (count == 2)
 
