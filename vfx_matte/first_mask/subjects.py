@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from vfx_matte.detect.base import Detection
@@ -70,8 +71,20 @@ def _averaged(
         best = int(np.argmax(overlaps)) if overlaps else -1
         if best >= 0 and overlaps[best] >= _SAME_OVERLAP:
             other, other_score = left.pop(best)
-            mean = np.asarray((probability + other) / 2, np.float32)
-            found.append((mean, (score + other_score) / 2))
+            found.append((_agreed(probability, other), (score + other_score) / 2))
         else:
             found.append((probability, score))
     return found + left
+
+
+def _agreed(one: Probability, other: Probability) -> Probability:
+    """The mean of two, without the pieces that only one of them has: they may be another subject,
+    as where the picture shows two things and its mirror image one; float32 (H, W).
+    """
+    mean = np.asarray((one + other) / 2, np.float32)
+    count, pieces = cv2.connectedComponents((mean > 0.5).astype(np.uint8))
+    both = np.unique(pieces[(one > 0.5) & (other > 0.5)])
+    if len(both) + 1 >= count:  # 0 is the ground, where at most one of them is
+        return mean
+    alone = ~np.isin(pieces, both) & (pieces > 0)
+    return np.where(alone, np.minimum(mean, 0.5), mean).astype(np.float32)
