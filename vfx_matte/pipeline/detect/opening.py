@@ -51,9 +51,14 @@ def opened_detector(
         and settings.detector_weights is None
         and salient_network(model, reporter=reporter, fetch=fetch) is None
     ):
+        # a damaged file is there, which a notice has said
+        is_there = (model / SALIENT.weights).exists()
+        state = "cannot be used from" if is_there else "is not in"
+        again = {"force": True} if is_there else {}
+        fetch_it = command("weights fetch", Path(SALIENT.weights).stem, **again)
         raise WeightsError(
-            f"without any detector nothing can be found: {SALIENT.title} is not in {model}",
-            hint=f"{command('weights fetch', Path(SALIENT.weights).stem)} gets it; or make"
+            f"without any detector nothing can be found: {SALIENT.title} {state} {model}",
+            hint=f"{fetch_it} gets it; or make"
             f" a first mask with {command('mask')} and use {command('segment')}",
         )
     weights = weights_of(entry, settings, model)
