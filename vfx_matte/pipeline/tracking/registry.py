@@ -35,7 +35,7 @@ class Registry(Generic[T]):
         kind: what they are, in a word; an id begins with it.
         tag: of this start: letters and digits.
         most: how many are kept.
-        seconds: how long one is kept that nobody uses.
+        seconds: how long one is kept that nobody uses; it may depend on the thing.
         forget: frees one that is taken out; called without a lock.
         is_used: whether somebody uses one just now, though nobody asks for it.
         is_over: whether one may go for a new one, where nobody uses it.
@@ -47,12 +47,13 @@ class Registry(Generic[T]):
         tag: str,
         *,
         most: int,
-        seconds: float,
+        seconds: float | Callable[[T], float],
         forget: Callable[[T], None],
         is_used: Callable[[T], bool] = lambda _: False,
         is_over: Callable[[T], bool] = lambda _: False,
     ) -> None:
-        self._kind, self._tag, self._most, self._seconds = kind, tag, most, seconds
+        self._kind, self._tag, self._most = kind, tag, most
+        self._seconds = seconds if callable(seconds) else lambda _: seconds
         self._forget, self._is_used, self._is_over = forget, is_used, is_over
         self._items: dict[int, T] = {}
         self._used_at: dict[int, float] = {}
@@ -130,7 +131,7 @@ class Registry(Generic[T]):
             for number, item in list(self._items.items()):
                 if self._is_used(item):
                     self._used_at[number] = now
-                elif now - self._used_at[number] > self._seconds:
+                elif now - self._used_at[number] > self._seconds(item):
                     gone.append(self._take_out(number))
         for item in gone:
             self._forget(item)

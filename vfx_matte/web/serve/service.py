@@ -97,9 +97,11 @@ class Serving:
             "track",
             tag,
             most=settings.sessions,
-            seconds=settings.patience,
+            # results are there for whoever comes back; only work that nobody wants is stopped soon
+            seconds=lambda one: settings.idle if one.is_over else settings.patience,
             forget=self._forget_track,
-            is_used=lambda one: one.events.streams > 0,
+            # one that waits costs nothing, and its client may listen to another one meanwhile
+            is_used=lambda one: one.events.streams > 0 or one.is_waiting,
             is_over=lambda one: one.is_over,
         )
         self.sessions: Registry[VideoSession] = Registry(
@@ -190,7 +192,7 @@ class Serving:
     def end_streams(self) -> None:
         """End all streams of events, so that the server can end."""
         for track in self.tracks.kept():
-            track.events.close()
+            track.server_closes()
         for session in self.sessions.kept():
             session.free()
 

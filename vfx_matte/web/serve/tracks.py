@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,7 @@ class ServedTrack(TrackListener):
         self._kept = SpooledEvents(space)
         self.events = EventLog(self._kept, from_first=True)
         self._state, self._position = "waiting", 0
+        self._has_clip, self._lock = True, threading.Lock()
         self._done, self._message, self._hint = 0, "", ""
         self._began = self._told = time.monotonic()
 
@@ -96,6 +98,11 @@ class ServedTrack(TrackListener):
     def is_over(self) -> bool:
         """Whether nothing more comes of it."""
         return self._state not in ("waiting", "running")
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its turn has not come."""
+        return self._state == "waiting"
 
     def view(self) -> dict[str, Any]:
         """What a client is told when it asks."""
@@ -114,7 +121,18 @@ class ServedTrack(TrackListener):
         """Forget its events and its clip; whoever listens is sent away."""
         self.events.close()
         self._kept.close()
-        self.request.clip.let_go()
+        self._let_go()
+
+    def server_closes(self) -> None:
+        """Say so to whoever listens, where more was to come."""
+        self.failed("the server was closed", "begin the track again when it is back")
+
+    def _let_go(self) -> None:
+        """Let its clip go, once: by its end, or by whoever forgets it before."""
+        with self._lock:
+            is_first, self._has_clip = self._has_clip, False
+        if is_first:
+            self.request.clip.let_go()
 
     def waits(self, position: int) -> None:
         """See `TrackListener`."""
@@ -156,7 +174,8 @@ class ServedTrack(TrackListener):
 
     def failed(self, message: str, hint: str) -> None:
         """See `TrackListener`."""
-        self._message, self._hint = self._spell(message), self._spell(hint)
+        if not self.is_over:
+            self._message, self._hint = self._spell(message), self._spell(hint)
         self._end("error", {"message": self._message, "hint": self._hint}, state="failed")
 
     def _progress(self) -> dict[str, Any]:
@@ -169,7 +188,12 @@ class ServedTrack(TrackListener):
         }
 
     def _end(self, kind: str, facts: dict[str, Any], *, state: str = "") -> None:
-        self._state = state or kind
+        with self._lock:
+            # the server may close while it comes to its end by itself
+            if self.is_over:
+                return
+            self._state = state or kind
         self._kept.is_ending = True
         self.events.add({"type": kind, **facts})
         self.events.finish()
+        self._let_go()
