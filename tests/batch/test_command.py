@@ -98,6 +98,16 @@ def _report() -> dict[str, list[dict[str, object]]]:
         ('[[shot]]\nclip = "one.mp4"\ngreenback = 3\n', "is 3"),
         ('[[shot]]\nclip = "one.mp4"\n[shot.greenback]\nkye = "blue"\n', "kye"),
         ('[[shot]]\nclip = "one.mp4"\n[shot.segment]\nstop = []\nsoft = "maybe"\n', "soft"),
+        ('[[shot]]\nclip = "one.mp4"\ndetect = {}\nsegment.soft = true\n', "segment and detect"),
+        ('[[shot]]\nclip = "one.mp4"\n[shot.segment]\npart = "0-5"\n', "not a shot's to set"),
+        ('[[shot]]\nclip = "one.mp4"\n[shot.segment]\nfirst-mask = "no.png"\n', "no mask"),
+        ('[[shot]]\nclip = "one.mp4"\n[shot.package]\n', "no program"),
+        ('[defaults]\nsegment = 3\n[[shot]]\nclip = "one.mp4"\n', "is 3"),
+        (
+            '[defaults.overlay]\noutput = "x.mp4"\n[[shot]]\nclip = "one.mp4"\n'
+            '[[shot]]\nclip = "two.mp4"\n',
+            "both write",
+        ),
         ("[[shot\n", "cannot be read"),
         ("", "no clip"),
     ],
@@ -110,6 +120,18 @@ def test_a_slip_in_a_table_is_found_before_anything_runs(
     ran = shots.fails("batch", path, code=2)
     assert said in ran.error
     assert not Path("workspace").exists()
+
+
+def test_names_that_begin_with_a_dash_and_tables_of_notepad(shots: CommandLine) -> None:
+    Path("config.ini").write_text("[segment]\npropagator = fake\n")
+    Path("-one.mp4").write_bytes(Path("day/one.mp4").read_bytes())
+    Path("-one.png").write_bytes(Path("day/one.png").read_bytes())
+    shots("batch", "--outputs", "maskvideo", "--", "-one.mp4")
+    assert list(Path("workspace").glob("*one/maskvideo.mkv"))
+    path = Path("day/shots.toml")
+    path.write_text('[[shot]]\nclip = "two.mp4"\nsegment.first-mask = "two.png"\n', "utf-8-sig")
+    shots("batch", path)
+    assert Path("workspace/two/manifest.json").is_file()
 
 
 def test_clips_without_masks_are_named(shots: CommandLine) -> None:

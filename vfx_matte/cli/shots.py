@@ -18,10 +18,26 @@ if TYPE_CHECKING:
 FIRST = ("segment", "detect")
 """What makes masks, one of which comes first."""
 
-RENDERS = ("greenback", "maskvideo", "alpha", "overlay", "conform", "package", "qc", "export")
+RENDERS = ("greenback", "maskvideo", "alpha", "overlay", "conform", "qc", "export", "package")
 """What can follow, in this order."""
 
 _FORM = "a table of shots is TOML with [[shot]], and [defaults.COMMAND] for all of them"
+
+_OWN = frozenset(
+    {
+        "workspace",
+        "source",
+        "model",
+        "config",
+        "ignore-alpha",
+        "resume",
+        "progress",
+        "json",
+        "quiet",
+    }
+    | {"part", "show-parts"}
+)
+"""Options of commands that are the batch's to set."""
 
 TABLE_SUFFIX = ".toml"
 
@@ -84,7 +100,7 @@ def shots_of_table(session: Session, path: Path) -> list[ShotPlan]:
         ConfigError: the table cannot be read, or says something that has no meaning.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{str(path)!r} cannot be read: {error}", hint=_FORM) from error
     defaults = found.pop("defaults", {})
@@ -112,11 +128,18 @@ def _shot_of_table(
     if not isinstance(shot, dict) or not isinstance(shot.get("clip"), str):
         raise ConfigError(f"{where} names no clip", hint='clip = "a.mp4"')
     own = {key: value for key, value in shot.items() if key != "clip"}
-    for key, value in {**defaults, **own}.items():
+    if set(FIRST) <= own.keys():
+        raise ConfigError(f"{where} has segment and detect", hint="masks come from one of them")
+    for key, value in (*defaults.items(), *own.items()):
         if key not in commands:
             raise unknown_choice(f"command in {where}:", key, sorted(commands))
         if not isinstance(value, dict):
             raise ConfigError(f"{key} in {where} is {value!r}", hint=f"[shot.{key}] is a table")
+        if set_here := sorted(_OWN & value.keys()):
+            raise ConfigError(
+                f"{set_here[0]!r} of {key} in {where} is not a shot's to set",
+                hint="it is the batch's own: an option of its command line, or none",
+            )
     # options that a shot does not have are the defaults'; commands of both run
     merged = {
         name: {**defaults.get(name, {}), **own.get(name, {})}
@@ -159,8 +182,17 @@ def _shot(session: Session, clip: Path, steps: Mapping[str, Mapping[str, object]
     masks = steps.get("segment", {})
     given += [Path(str(masks[key])) for key in ("first-mask", "masks") if key in masks]
     given += [Path(str(pair).partition("=")[2]) for pair in _listed(masks.get("mask", []))]
+    # the command would say so, but only when its turn comes
+    for path in given[1:]:
+        if not path.exists():
+            raise MaskError(
+                f"{str(clip)!r}: there is no mask {str(path)!r}",
+                hint="paths of masks in a table count from the table's folder",
+            )
+    # a name that begins with a dash would be taken for an option
+    typed = f"./{clip}" if str(clip).startswith("-") else str(clip)
     for name, options in steps.items():
-        words = [name, str(clip), *_words(options), *_shared(session)]
+        words = [name, typed, *_words(options), *_shared(session)]
         # finished frames count whatever became of the rest; without any it begins
         if name in FIRST and not options.get("fresh") and not options.get("update"):
             words.append("--resume")
@@ -198,20 +230,35 @@ def check(shots: Iterable[ShotPlan]) -> None:
     """Parse every command line, and run nothing.
 
     Raises:
-        UsageError: one of them cannot be understood.
+        UsageError: one of them cannot be understood, lacks what it needs, or writes what another
+            one writes.
     """
     from typer.main import get_command
 
     from vfx_matte.cli import program
 
     group: Any = get_command(program())
+    written: dict[str, str] = {}
     for step in (step for shot in shots for step in shot.steps):
         name, clip, *_ = step.arguments
         try:
-            group.commands[name].make_context(name, list(step.arguments[1:]))
+            context = group.commands[name].make_context(name, list(step.arguments[1:]))
         except BAD_REQUEST as error:
             text = error.format_message() if hasattr(error, "format_message") else str(error)
             raise UsageError(
                 f"{name} {clip}: {text}",
                 hint=f"{command(name, help=True)} lists the options",
             ) from error
+        if name == "package" and not context.params.get("target"):
+            raise UsageError(
+                f"package {clip}: no program is named",
+                hint='in a table: [shot.package] for = "premiere"',
+            )
+        output = context.params.get("output")
+        if output is None:
+            continue
+        if (other := written.setdefault(str(Path(str(output)).absolute()), clip)) != clip:
+            raise UsageError(
+                f"{other!r} and {clip!r} would both write {str(output)!r}",
+                hint="name another output for one of them, or none: each has a folder of its own",
+            )

@@ -8,6 +8,7 @@ where it was saved.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,8 +60,10 @@ class ClusterCommands(Commands):
         try:
             ended: Ended = future.result()
         except Exception as error:  # noqa: BLE001  whatever the cluster, or its worker, raised
-            what = "stopped" if self.is_stopped else f"{type(error).__name__}: {error}"
-            return Ended(exit_code=None if self.is_stopped else 1, error=what)
+            lost = type(error).__name__ in ("FutureCancelledError", "CancelledError")
+            text = "the scheduler is gone, or its workers are; start them again"
+            what = text if lost else f"{type(error).__name__}: {error}"
+            return Ended(exit_code=1, error=what)
         finally:
             with self._lock:
                 self._futures.discard(future)
@@ -101,6 +104,8 @@ def cluster_commands(address: str, program: Program) -> Iterator[ClusterCommands
         BatchError: no scheduler answers there, or it has no worker.
         UsageError: the package is not installed.
     """
+    # its own lines about connections would stand among the events; errors come as exceptions
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         from distributed import Client
     except ModuleNotFoundError as error:
@@ -108,6 +113,10 @@ def cluster_commands(address: str, program: Program) -> Iterator[ClusterCommands
             "a scheduler needs the package distributed, which is not installed",
             hint=install_hint(_EXTRA),
         ) from error
+    if not address.startswith(("tcp://", "tls://", "ws://", "wss://", "ucx://")):
+        raise UsageError(
+            f"{address!r} is no address of a scheduler", hint="it is like tcp://HOST:8786"
+        )
     try:
         open_client: Any = Client
         client = open_client(address, timeout=_CONNECT_SECONDS, set_as_default=False)

@@ -298,7 +298,9 @@ class _Run:
                     self._command(planned) if before else replace(steps[place], state="left out")
                 )
             with self._lock:
-                step()
+                # what was stopped is no progress
+                if not self.is_stopped:
+                    step()
                 self.save(soon=True)
         failed = next((one for one in steps if one.state == "failed"), None)
         if failed is not None:
