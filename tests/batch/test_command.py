@@ -134,6 +134,15 @@ def test_names_that_begin_with_a_dash_and_tables_of_notepad(shots: CommandLine) 
     assert Path("workspace/two/manifest.json").is_file()
 
 
+def test_a_package_for_the_program_of_config_ini(shots: CommandLine) -> None:
+    Path("config.ini").write_text(
+        "[segment]\npropagator = fake\n[render]\ntarget = capcut\n", encoding="utf-8"
+    )
+    shots("batch", "day/one.mp4", "--outputs", "package")
+    (step,) = _report()["shots"][0]["steps"][1:]  # type: ignore[index]
+    assert (step["command"], step["state"]) == ("package", "done")
+
+
 def test_clips_without_masks_are_named(shots: CommandLine) -> None:
     Path("day/two.png").unlink()
     ran = shots.fails("batch", "day/one.mp4", "day/two.mp4", code=2)

@@ -23,20 +23,9 @@ RENDERS = ("greenback", "maskvideo", "alpha", "overlay", "conform", "qc", "expor
 
 _FORM = "a table of shots is TOML with [[shot]], and [defaults.COMMAND] for all of them"
 
-_OWN = frozenset(
-    {
-        "workspace",
-        "source",
-        "model",
-        "config",
-        "ignore-alpha",
-        "resume",
-        "progress",
-        "json",
-        "quiet",
-    }
-    | {"part", "show-parts"}
-)
+_OWN = {"workspace", "source", "model", "config", "ignore-alpha", "resume", "progress", "json"} | {
+    "quiet", "part", "show-parts",
+}  # fmt: skip
 """Options of commands that are the batch's to set."""
 
 TABLE_SUFFIX = ".toml"
@@ -226,8 +215,12 @@ def _shared(session: Session) -> list[str]:
     return words
 
 
-def check(shots: Iterable[ShotPlan]) -> None:
+def check(session: Session, shots: Iterable[ShotPlan]) -> None:
     """Parse every command line, and run nothing.
+
+    Args:
+        session: whose config.ini may say what command lines leave out.
+        shots: with their command lines.
 
     Raises:
         UsageError: one of them cannot be understood, lacks what it needs, or writes what another
@@ -249,7 +242,8 @@ def check(shots: Iterable[ShotPlan]) -> None:
                 f"{name} {clip}: {text}",
                 hint=f"{command(name, help=True)} lists the options",
             ) from error
-        if name == "package" and not context.params.get("target"):
+        target = context.params.get("target") or session.settings.render.target
+        if name == "package" and not target:
             raise UsageError(
                 f"package {clip}: no program is named",
                 hint='in a table: [shot.package] for = "premiere"',

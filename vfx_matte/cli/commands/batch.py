@@ -86,7 +86,7 @@ def batch(
         shots = [shot_of_clip(session, clip, kinds, finds=detect) for clip in clips]
     # every command line is parsed before anything begins: a slip must not end the tenth clip at
     # night
-    check(shots)
+    check(session, shots)
     if openjd is not None:
         write_job(
             batch_plan(shots),
