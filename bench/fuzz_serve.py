@@ -15,14 +15,12 @@ from __future__ import annotations
 
 import argparse
 import base64
-import os
 import random
 import re
-import signal
-import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,7 +29,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
 
-from bench.fuzz_studio import Report, Sender
+from bench.fuzz_studio import Report, Sender, attacked
 
 SHAPE = (72, 96)
 # streams end only with their track: they are read as tools do, and not from the description alone
@@ -190,34 +188,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     command = [sys.executable, "-m", "vfx_matte", "serve", "--port", "0", "--sessions", "1000"]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(
+    with tempfile.TemporaryDirectory() as folder:
+        return attacked(
             command,
-            cwd=folder,
-            env=os.environ
-            | {
-                "VFX_MATTE_FETCH": "never",  # nothing is fetched from anywhere
-                "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
-    ):
-        assert process.stdout is not None
-        assert process.stderr is not None
-        url, _, token = process.stdout.readline().strip().partition("  token: ")
-        try:
-            report = campaign(url, token, count=given.count, seed=given.seed)
-        finally:
-            process.send_signal(signal.SIGINT)
-        printed = process.stderr.read()
-        if "Traceback" in printed:
-            report.faults.append(f"form: the server printed {printed[-500:]}")
-    for line in report.lines():
-        print(line)
-    return 1 if report.faults else 0
+            Path(folder),
+            mark="  token: ",
+            attack=partial(campaign, count=given.count, seed=given.seed),
+        )
 
 
 if __name__ == "__main__":

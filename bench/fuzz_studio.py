@@ -27,6 +27,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -302,6 +303,44 @@ def _faults(answer: Any) -> Iterator[str]:  # noqa: ANN401  as above
             yield f"headers: {answer.status_code} {key} is {shown}"
 
 
+def attacked(
+    command: list[str], folder: Path, *, mark: str, attack: Callable[[str, str], Report]
+) -> int:
+    """Start a server, attack it, and print what was found; the exit code.
+
+    Args:
+        command: that starts it, and has it print its line.
+        folder: where it runs.
+        mark: what stands between address and token in that line.
+        attack: gets both.
+    """
+    environment = {
+        "VFX_MATTE_FETCH": "never",  # nothing is fetched from anywhere
+        "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
+    }
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        url, _, token = process.stdout.readline().strip().partition(mark)
+        try:
+            report = attack(url, token)
+        finally:
+            process.send_signal(signal.SIGINT)
+        printed = process.stderr.read()
+        if "Traceback" in printed:
+            report.faults.append(f"form: the server printed {printed[-500:]}")
+    for line in report.lines():
+        print(line)
+    return 1 if report.faults else 0
+
+
 def main() -> int:
     """Run a campaign against a studio of its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -312,27 +351,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(shutil.copy2(given.clip, folder))
         command = [sys.executable, "-m", "vfx_matte", "studio", clip.name, "--no-browser"]
-        with subprocess.Popen(
+        return attacked(
             command,
-            cwd=folder,
-            env=os.environ | {"VFX_MATTE_FETCH": "never"},  # nothing is fetched from anywhere
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            url, _, token = process.stdout.readline().strip().partition("/#token=")
-            try:
-                report = campaign(url, token, count=given.count, seed=given.seed)
-            finally:
-                process.send_signal(signal.SIGINT)
-            printed = process.stderr.read()
-            if "Traceback" in printed:
-                report.faults.append(f"form: the server printed {printed[-500:]}")
-    for line in report.lines():
-        print(line)
-    return 1 if report.faults else 0
+            Path(folder),
+            mark="/#token=",
+            attack=partial(campaign, count=given.count, seed=given.seed),
+        )
 
 
 if __name__ == "__main__":

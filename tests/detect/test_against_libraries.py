@@ -4,7 +4,6 @@ in, the same instances out.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import tiny_detectors
-from support.tiny_detectors import picture
+from support.tiny_detectors import NEEDS_PACKAGES, QUIET, picture
 
 from vfx_matte.detect.base import Detection
 from vfx_matte.detect.instances import LEAST_SCORE
@@ -20,18 +19,7 @@ from vfx_matte.detect.registry import open_detector, registered
 from vfx_matte.masks import Image, overlap
 from vfx_matte.pretrained import size_with_aspect
 
-pytestmark = [
-    pytest.mark.skipif(
-        any(
-            importlib.util.find_spec(name) is None
-            for name in ("torch", "torchvision", "transformers")
-        ),
-        reason="torch, torchvision or transformers is not installed",
-    ),
-    pytest.mark.filterwarnings(
-        "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
-    ),
-]
+pytestmark = [NEEDS_PACKAGES, QUIET]
 
 # the tiny networks see 48 to 96 px; above and below, in every proportion
 SHAPES = [(70, 90), (90, 70), (48, 64), (64, 64), (37, 91), (20, 31)]

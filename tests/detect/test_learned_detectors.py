@@ -15,21 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 from support import tiny_detectors
-from support.tiny_detectors import picture
+from support.tiny_detectors import NEEDS_PACKAGES, QUIET, picture
 
 from vfx_matte.detect.registry import REGISTRY, open_detector, registered
 from vfx_matte.errors import DeviceError, UsageError, WeightsError
 from vfx_matte.wording import as_python, spelled
 
-needs_packages = pytest.mark.skipif(
-    any(
-        importlib.util.find_spec(name) is None for name in ("torch", "torchvision", "transformers")
-    ),
-    reason="torch, torchvision or transformers is not installed",
-)
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
-)
+pytestmark = QUIET
 
 FOLDERS = {"videomt": "VidEoMT", "rf-detr": "RF-DETR", "eomt": "EoMT", "mask2former": "Mask2Former"}
 
@@ -54,7 +46,7 @@ def opened(name: str, weights: Path) -> Any:  # noqa: ANN401  the protocol hides
     return open_detector(registered(name), weights=weights, device="cpu")
 
 
-@needs_packages
+@NEEDS_PACKAGES
 @pytest.mark.parametrize("other", FOLDERS)
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_folder_of_another_network_is_named_with_what_was_expected(
@@ -71,7 +63,7 @@ def test_a_folder_of_another_network_is_named_with_what_was_expected(
     assert "\n" not in caught.value.message
 
 
-@needs_packages
+@NEEDS_PACKAGES
 def test_rf_detr_without_masks_is_told(tmp_path: Path) -> None:
     """Boxes and masks have the same kind of configuration."""
     from transformers import RfDetrConfig, RfDetrDinov2Config, RfDetrForObjectDetection
@@ -87,7 +79,7 @@ def test_rf_detr_without_masks_is_told(tmp_path: Path) -> None:
         opened("rf-detr", tmp_path / "boxes")
 
 
-@needs_packages
+@NEEDS_PACKAGES
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_tensor_that_is_missing_is_named(
     made: Callable[[str], Path], name: str, tmp_path: Path
@@ -106,7 +98,7 @@ def test_a_tensor_that_is_missing_is_named(
     assert ".".join(lost.split(".")[-3:]) in caught.value.message
 
 
-@needs_packages
+@NEEDS_PACKAGES
 @pytest.mark.parametrize("name", ["videomt", "rf-detr"])
 def test_a_tensor_that_only_training_uses_may_be_missing(
     made: Callable[[str], Path], name: str, tmp_path: Path
@@ -123,7 +115,7 @@ def test_a_tensor_that_only_training_uses_may_be_missing(
     assert [found.score for found in one] == [found.score for found in other]
 
 
-@needs_packages
+@NEEDS_PACKAGES
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_folder_around_the_network_is_enough_and_an_empty_one_is_told(
     made: Callable[[str], Path], name: str, tmp_path: Path
@@ -136,7 +128,7 @@ def test_a_folder_around_the_network_is_enough_and_an_empty_one_is_told(
     assert registered(name).weights in spelled(caught.value.hint, as_python)
 
 
-@needs_packages
+@NEEDS_PACKAGES
 @pytest.mark.parametrize("name", FOLDERS)
 def test_opening_and_running_print_nothing(
     made: Callable[[str], Path], name: str, capfd: pytest.CaptureFixture[str]
@@ -145,7 +137,7 @@ def test_opening_and_running_print_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-@needs_packages
+@NEEDS_PACKAGES
 @pytest.mark.parametrize("name", tiny_detectors.MAKERS)
 def test_memory_that_does_not_suffice_is_a_device_error(
     made: Callable[[str], Path], name: str, monkeypatch: pytest.MonkeyPatch
@@ -158,7 +150,7 @@ def test_memory_that_does_not_suffice_is_a_device_error(
     assert registered(name).title in caught.value.message
 
 
-@needs_packages
+@NEEDS_PACKAGES
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_network_that_cannot_be_run_is_a_weights_error(
     made: Callable[[str], Path], name: str, monkeypatch: pytest.MonkeyPatch
@@ -192,7 +184,7 @@ def detector_with(
     return detector
 
 
-@needs_packages
+@NEEDS_PACKAGES
 @pytest.mark.parametrize("name", FOLDERS)
 def test_scores_that_are_no_numbers_are_a_weights_error(
     made: Callable[[str], Path], name: str
@@ -204,7 +196,7 @@ def test_scores_that_are_no_numbers_are_a_weights_error(
         detector.detect(picture(40, 50))
 
 
-@needs_packages
+@NEEDS_PACKAGES
 def test_colours_are_scaled_as_a_videos_own_file_says(
     made: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -220,7 +212,7 @@ def test_colours_are_scaled_as_a_videos_own_file_says(
     assert usual.mean == pytest.approx((0.485, 0.456, 0.406))
 
 
-@needs_packages
+@NEEDS_PACKAGES
 def test_classes_come_from_the_folder_and_numbers_without_a_name_are_none(
     made: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -244,7 +236,7 @@ class Code:
         return (print, ("code of a weights file was run",))
 
 
-@needs_packages
+@NEEDS_PACKAGES
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -304,7 +296,7 @@ def test_a_file_that_is_not_mask_rcnn_is_told(
     assert capfd.readouterr() == ("", "")
 
 
-@needs_packages
+@NEEDS_PACKAGES
 def test_mask_rcnn_reads_safetensors_too(
     made: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -322,7 +314,7 @@ def test_mask_rcnn_reads_safetensors_too(
     assert one
 
 
-@needs_packages
+@NEEDS_PACKAGES
 def test_mask_rcnn_of_other_classes_has_numbers_for_names(
     made: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -365,7 +357,7 @@ def test_without_the_packages_it_says_how_to_get_them(
     assert "'.[detect]'" in caught.value.message
 
 
-@needs_packages
+@NEEDS_PACKAGES
 @pytest.mark.parametrize("name", [entry.name for entry in REGISTRY if entry.packages])
 def test_a_device_that_is_not_there_is_told(made: Callable[[str], Path], name: str) -> None:
     with pytest.raises(DeviceError, match="'cuda:77' is not usable"):

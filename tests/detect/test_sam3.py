@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support import tiny_sam3
-from support.tiny_detectors import picture
+from support.tiny_detectors import NEEDS_PACKAGES, QUIET, picture
 
 from vfx_matte.detect.instances import LEAST_SCORE
 from vfx_matte.detect.text import open_text_detector
 from vfx_matte.errors import UsageError, WeightsError
 
-pytestmark = [
-    pytest.mark.skipif(
-        any(
-            importlib.util.find_spec(name) is None
-            for name in ("torch", "torchvision", "transformers")
-        ),
-        reason="torch, torchvision or transformers is not installed",
-    ),
-    pytest.mark.filterwarnings(
-        "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
-    ),
-]
+pytestmark = [NEEDS_PACKAGES, QUIET]
 
 
 @pytest.fixture(params=[False, True], ids=["pictures", "clips"])

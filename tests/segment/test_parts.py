@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.command_line import CommandLine
+from support.whole_runs import manifest_without_time, mask_files
 
 from vfx_matte.errors import BatchError, UsageError
 from vfx_matte.masks import Palette
@@ -135,25 +135,10 @@ def words(film: Path, masks: Mapping[int, tuple[int, ...]]) -> tuple[str, ...]:
     return ("segment", str(film), "--propagator", "builtin", "--no-network", *pairs)
 
 
-def told(folder: Path) -> Mapping[str, Any]:
-    """The manifest, without the time."""
-    found = json.loads((folder / "manifest.json").read_text())
-    return {key: value for key, value in found.items() if key != "segmented_at"}
-
-
-def result(folder: Path) -> dict[str, bytes]:
-    masks = folder / "masks"
-    return {
-        path.relative_to(masks).as_posix(): path.read_bytes()
-        for path in sorted(masks.rglob("*"))
-        if path.is_file()
-    }
-
-
 def assert_like_whole(folder: Path) -> None:
     whole = Path("whole/scene")
-    assert result(folder) == result(whole)
-    assert told(folder) == told(whole)
+    assert mask_files(folder) == mask_files(whole)
+    assert manifest_without_time(folder) == manifest_without_time(whole)
     assert not (folder / "parts").exists()
 
 

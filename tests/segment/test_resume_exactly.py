@@ -4,14 +4,13 @@ nobody disturbed.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from support.command_line import CommandLine
+from support.whole_runs import manifest_without_time, mask_files
 
 from vfx_matte.masks import Palette
 from vfx_matte.media.writers.synthetic import make_clip as make_film
@@ -59,21 +58,6 @@ PLANS: dict[str, tuple[dict[int, tuple[int, ...]], tuple[str, ...]]] = {
     "cuts": ({1: (1, 2), 12: (1, 2)}, ("--cuts", "8")),
     "one walk": ({3: (1, 2), 10: (1,)}, ("--memory", "xmem")),
 }
-
-
-def told(folder: Path) -> Mapping[str, Any]:
-    """The manifest, without the time."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    return {key: value for key, value in manifest.items() if key != "segmented_at"}
-
-
-def result(folder: Path) -> dict[str, bytes]:
-    masks = folder / "masks"
-    return {
-        path.relative_to(masks).as_posix(): path.read_bytes()
-        for path in sorted(masks.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture
@@ -133,5 +117,5 @@ def test_stopped_again_and_again(
         monkeypatch.chdir(cli.folder)
         cli(*command, "--resume", "--workspace", place)
         monkeypatch.setattr(driver_inputs, "STATE_SECONDS", 0.0)
-        assert result(place / "scene") == result(Path("whole/scene"))
-        assert told(place / "scene") == told(Path("whole/scene"))
+        assert mask_files(place / "scene") == mask_files(Path("whole/scene"))
+        assert manifest_without_time(place / "scene") == manifest_without_time(Path("whole/scene"))

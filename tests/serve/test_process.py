@@ -13,12 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.command_line import CommandLine
 from support.labelling_server import Events, ended, region_of, track_body
+from support.served import ServedProcess, starting
 from support.studio_server import Client
 
 pytestmark = pytest.mark.slow
@@ -26,40 +28,19 @@ pytestmark = pytest.mark.slow
 Start = Callable[..., "Started"]
 
 
-class Started:
-    """A server in a process of its own."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout
-        self.process = process
-        self.line = process.stdout.readline()
-        if not self.line:
-            raise AssertionError(f"no line: {process.communicate()}")
+class Started(ServedProcess):
+    """A server for labelling tools."""
 
     @property
     def client(self) -> Client:
         address, token = self.line.strip().removeprefix("http://").split("  token: ")
         return Client(address, token)
 
-    def end(self, how: signal.Signals) -> tuple[int, str, str]:
-        self.process.send_signal(how)
-        stdout, stderr = self.process.communicate(timeout=20)
-        return self.process.returncode, stdout, stderr
-
 
 @pytest.fixture
 def start(cli: CommandLine) -> Iterator[Start]:
-    started: list[Started] = []
-
-    def begin(*arguments: str) -> Started:
-        started.append(Started(cli.start("serve", *arguments)))
-        return started[-1]
-
-    yield begin
-    for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-        one.process.communicate()
+    with starting(partial(cli.start, "serve"), Started) as begin:
+        yield begin
 
 
 def free_port() -> int:
@@ -76,7 +57,7 @@ def test_one_line_and_ctrl_c(start: Start) -> None:
     track = server.client("POST", "/v1/tracks", track_body(40, propagator="builtin")).json
     stream = Events(server.client, f"/v1/tracks/{track['id']}/events")
     next(iter(stream))
-    code, stdout, stderr = server.end(signal.SIGINT)
+    code, stdout, stderr = server.ended(signal.SIGINT)
     stream.close()
     assert (code, stdout) == (130, "")
     assert stderr.splitlines()[-1] == "note: the server is closed; its tracks and clips are gone"

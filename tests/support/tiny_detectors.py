@@ -7,6 +7,7 @@ masks are made louder, so that they find several things, of several classes, eac
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from vfx_matte.masks import Image
 
@@ -23,6 +25,17 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 CLASSES = ("person", "giant_panda", "tennis_racket", "dog")
 SIDE = 64
+
+NEEDS_PACKAGES = pytest.mark.skipif(
+    any(
+        importlib.util.find_spec(name) is None for name in ("torch", "torchvision", "transformers")
+    ),
+    reason="torch, torchvision or transformers is not installed",
+)
+QUIET = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
+"""Of the packages' own warnings, which are errors elsewhere."""
 
 
 def picture(height: int, width: int, seed: int = 3) -> Image:

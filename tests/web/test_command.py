@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from support.command_line import CommandLine
+from support.served import ServedProcess, starting
 from support.studio_server import Client
 
 pytestmark = pytest.mark.slow
@@ -36,15 +37,8 @@ pathlib.Path("opened.html").write_text(pathlib.Path(path).read_text())
 """
 
 
-class Started:
+class Started(ServedProcess):
     """A studio in a process of its own."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout
-        self.process = process
-        self.line = process.stdout.readline()
-        if not self.line:
-            raise AssertionError(f"no line: {process.communicate()}")
 
     @property
     def page(self) -> Client:
@@ -54,32 +48,24 @@ class Started:
     def end(self, how: signal.Signals) -> tuple[int, str, str, float]:
         """Exit code, the rest of stdout, stderr, and how long it took."""
         began = time.monotonic()
-        self.process.send_signal(how)
-        stdout, stderr = self.process.communicate(timeout=20)
-        return self.process.returncode, stdout, stderr, time.monotonic() - began
+        return *self.ended(how), time.monotonic() - began
 
 
 @pytest.fixture
 def start(cli: CommandLine, take: Callable[..., Path], clip: Path) -> Iterator[Start]:
     take(clip)
-    started: list[Started] = []
 
-    def begin(*arguments: str, **environment: str) -> Started:
+    def begin(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         old = dict(os.environ)
         os.environ.update(environment)
         try:
-            process = cli.start("studio", "clip.mp4", *arguments)
+            return cli.start("studio", "clip.mp4", *arguments)
         finally:
             os.environ.clear()
             os.environ.update(old)
-        started.append(Started(process))
-        return started[-1]
 
-    yield begin
-    for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-        one.process.communicate()
+    with starting(begin, Started) as lent:
+        yield lent
 
 
 def test_one_line_and_ctrl_c(start: Start) -> None:

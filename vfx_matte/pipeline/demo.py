@@ -90,8 +90,7 @@ def run_demo(
     scene = Scene(frame_count=frame_count)
     outputs = folder / "demo"
     clip, first_mask = outputs / "demo.mp4", outputs / "first-mask.png"
-    with reporter.progress("make the clip", frame_count) as step:
-        make_clip(clip, _images(scene, step), scene.timeline, scene.sound())
+    make_scene_clip(clip, scene, reporter=reporter)
     source = open_source(clip, reporter=reporter)
     marking = open_marking(source, None, model=model, fetch=fetch, reporter=reporter)
     # 2. its first mask, and the masks of all frames
@@ -148,10 +147,20 @@ def _first_mask(marking: Marking, scene: Scene) -> tuple[Mask, str]:
     )
 
 
-def _images(scene: Scene, step: Callable[[], None]) -> Iterator[Image]:
-    for index in range(scene.frame_count):
-        yield scene.frame(index)[0]
-        step()
+def make_scene_clip(path: Path, scene: Scene, *, reporter: Reporter) -> None:
+    """Write a scene as an MP4 file with its exact times and its sound.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+
+    def images(step: Callable[[], None]) -> Iterator[Image]:
+        for index in range(scene.frame_count):
+            yield scene.frame(index)[0]
+            step()
+
+    with reporter.progress("make the clip", scene.frame_count) as step:
+        make_clip(path, images(step), scene.timeline, scene.sound())
 
 
 def _mean_iou(scene: Scene, masks: Iterable[Mask | None]) -> str:

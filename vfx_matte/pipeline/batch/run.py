@@ -213,13 +213,13 @@ def _begun(shot: ShotPlan, earlier: Mapping[tuple[str, ...], StepResult]) -> lis
     steps: list[StepResult] = []
     for planned in shot.steps:
         found = earlier.get(planned.arguments)
-        is_done = (
-            found is not None
-            and found.inputs == _stamp(planned.inputs)
-            and all(step.state == "done" for step in steps)
-        )
-        waiting = StepResult(planned.command, planned.arguments)
-        steps.append(found if found is not None and is_done else waiting)
+        if (
+            found is None
+            or found.inputs != _stamp(planned.inputs)
+            or any(step.state != "done" for step in steps)
+        ):
+            found = StepResult(planned.command, planned.arguments)
+        steps.append(found)
     return steps
 
 

@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vfx_matte.masks import Image, Palette
-from vfx_matte.media.writers.synthetic import make_clip
+from vfx_matte.masks import Palette
 from vfx_matte.pipeline.clip import open_segmented, open_source
+from vfx_matte.pipeline.demo import make_scene_clip
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.records import rounded
@@ -59,8 +59,7 @@ def measure(propagator: PropagatorOptions, tools: Tools, reporter: Reporter) -> 
     with tempfile.TemporaryDirectory(prefix="vfx-matte-doctor-") as name:
         folder = Path(name)
         clip, mask = folder / "speed.mp4", folder / "first.png"
-        with reporter.progress("make a clip", _FRAMES) as step:
-            make_clip(clip, _images(scene, step), scene.timeline, scene.sound())
+        make_scene_clip(clip, scene, reporter=reporter)
         save_mask(mask, scene.truth_mask(0), Palette.davis())
         source = open_source(clip, reporter=silent)
         # 1. frames as they are shown
@@ -84,12 +83,6 @@ def measure(propagator: PropagatorOptions, tools: Tools, reporter: Reporter) -> 
         write_outputs(segmented, [planned], watch)
         speeds.append(Speed("greenback, edges as usual", watch.frames_per_second))
     return speeds
-
-
-def _images(scene: Scene, step: Callable[[], None]) -> Iterator[Image]:
-    for index in range(scene.frame_count):
-        yield scene.frame(index)[0]
-        step()
 
 
 class _Watch(SilentReporter):

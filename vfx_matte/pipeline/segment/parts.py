@@ -199,8 +199,8 @@ def _note_unseen(unseen: Mapping[int, list[int]], run: SegmentRun, index: int) -
 def _parts(clip: ClipWorkspace) -> Iterator[ClipWorkspace]:
     """The parts that there are, in order."""
     folder = clip.folder / _PARTS
-    names = sorted(path for path in folder.iterdir()) if folder.is_dir() else []
-    for path in names:
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in paths:
         if path.is_dir() and _NAME.fullmatch(path.name):
             yield ClipWorkspace(path)
 

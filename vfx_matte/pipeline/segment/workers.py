@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from vfx_matte.errors import BatchError, StoppedError
+from vfx_matte.errors import BatchError, StoppedError, UsageError
 from vfx_matte.pipeline.batch.processes import Commands, Ended, Program
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.segment.parts import (
@@ -23,9 +23,6 @@ from vfx_matte.workspace import ClipWorkspace, SegmentRun
 
 ATTEMPTS = 3
 """A part that fails so often is given up; the others go on."""
-
-MISUSED = 2
-"""The exit code of a command that another attempt would not help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +119,8 @@ class _Shares:
             ended = self.commands.run(words, hear=told)
             if ended.exit_code == 0 or self.commands.is_stopped:
                 break
-            if ended.exit_code == MISUSED or attempt == ATTEMPTS:
+            # what is misused now is so again
+            if ended.exit_code == UsageError.exit_code or attempt == ATTEMPTS:
                 with self.lock:
                     self.failed[name] = ended
                 break
