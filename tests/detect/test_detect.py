@@ -239,6 +239,11 @@ def test_only_the_classes_that_are_wanted(cli: CommandLine, detect: Callable[...
     ran = run("--classes", "persn", "--fresh", code=2)
     assert "persn" in ran.error
     assert "did you mean person?" in ran.hint
+    ran = run("--classes", "persn, cow,dgo", "--fresh", code=2)
+    assert all(name in ran.error for name in ("persn", "cow", "dgo"))
+    assert "'persn': did you mean person?" in ran.hint
+    assert "'dgo': did you mean dog?" in ran.hint
+    assert "names no class" in run("--classes", " ,", "--fresh", code=2).error
 
 
 def test_nothing_found_is_an_answer(cli: CommandLine, detect: Callable[..., Detect]) -> None:
@@ -250,6 +255,33 @@ def test_nothing_found_is_an_answer(cli: CommandLine, detect: Callable[..., Dete
     assert not (cli.folder / "workspace/clip/masks").exists()
     # and it can simply be asked again
     assert json.loads(run("--json").stdout)["objects"] == []
+    # what might find more is what was asked for
+    assert any("--threshold finds more" in note for note in ran.notes)
+    ran = run("--threshold", "0", "--classes", "dog")
+    assert any("nothing was found; leaving --classes out finds" in note for note in ran.notes)
+
+
+@pytest.mark.slow
+def test_nothing_found_takes_no_earlier_work_away(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares(8)
+    script = Script.of_clip(frames, CLASSES)
+    run = detect(script, frames)
+    run()
+
+    def kept() -> dict[str, dict[str, bytes]]:
+        return {part: cli.files(f"workspace/clip/{part}") for part in ("masks", "detected")}
+
+    before = kept()
+    script.nothing(frames=range(8))
+    ran = run("--fresh")
+    assert any("left as they are" in note for note in ran.notes)
+    assert kept() == before
+    assert not list((cli.folder / "workspace/clip").glob("*.previous*"))
+    # a folder of one's own gets the empty answer
+    run("--fresh", "-o", "out")
+    assert json.loads((cli.folder / "out/result.json").read_text()) == []
 
 
 @pytest.mark.slow
@@ -360,6 +392,13 @@ def test_bad_requests_say_what_is_wrong(cli: CommandLine, detect: Callable[..., 
     assert "unknown detector" in ran.error
     ran = cli.fails("detect", "clip", "--detector-weights", "x.pth", code=2)
     assert "--detector" in ran.hint
+    assert "x.pth does not exist" in run("--detector-weights", "x.pth", code=1).error
+    # a size leaves the detectors that have it, of all that there are
+    ran = cli.fails("detect", "clip", "--backbone", "lrge", code=2)
+    assert "did you mean large?" in ran.hint
+    assert all(size in ran.hint for size in ("xxlarge", "large-2021", "tiny"))
+    ran = cli.fails("detect", "clip", "--backbone", "tiny", code=1)
+    assert "Mask2Former needs" in ran.error
     # a fresh machine without a network
     ran = cli.fails("detect", "clip", code=1)
     assert "weights fetch u2netp" in ran.hint

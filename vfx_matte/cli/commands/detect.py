@@ -74,8 +74,10 @@ def detect(
     found = detect_clip(opened, request, workspace=file.paths.workspace, reporter=session)
     if show_to_scripts(session, found, found.files):
         return
+    looked = "1 frame was" if found.frames == 1 else f"{found.frames} frames were"
+    looked += " looked at"
     if not found.objects:
-        say(f"no objects were found in {path.name}; {found.frames} frames were looked at")
+        say(f"no objects were found in {path.name}; {looked}")
         return
     table(
         f"Found in {path.name}",
@@ -93,7 +95,7 @@ def detect(
             for one in found.objects
         ],
     )
-    say(f"{found.frames} frames were looked at, {found.seconds:.1f} s in all")
+    say(f"{looked}, {found.seconds:.1f} s in all")
     say(f"masks: {found.masks}")
     for file_path in found.files:
         say(f"written: {file_path}")

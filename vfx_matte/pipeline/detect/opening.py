@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vfx_matte.choices import unknown_choice
+from vfx_matte.choices import did_you_mean, unknown_choice
 from vfx_matte.detect.base import Detector
 from vfx_matte.detect.registry import (
     REGISTRY,
@@ -35,10 +35,21 @@ def opened_detector(
         reporter: is told which one it is, and what better ones lack.
 
     Raises:
-        UsageError: there is no such detector, or a package is missing.
+        UsageError: there is no such detector or size, or a package is missing.
         WeightsError: its weights are missing, or are not a network of this kind.
         DeviceError: the device cannot be used.
     """
+    if settings.detector == "auto" and settings.detector_weights is not None:
+        raise UsageError(
+            f"{option('detector_weights')} are for one detector",
+            hint=f"say which with {option('detector')}",
+        )
+    if settings.detector_weights is not None and not settings.detector_weights.exists():
+        raise WeightsError(
+            f"{settings.detector_weights} does not exist",
+            hint=f"{option('detector_weights')} names the file or folder of weights;"
+            f" without it, the usual one in {model} is taken",
+        )
     if settings.detector != "auto":
         entry = registered(settings.detector)
     else:
@@ -75,7 +86,12 @@ def wanted_classes(text: str, entry: DetectorEntry, detector: Detector) -> tuple
     Raises:
         UsageError: it does not know one of them.
     """
-    wanted = tuple(part.strip() for part in text.split(",") if part.strip())
+    # as people type them: any case, any spaces
+    wanted = tuple(" ".join(part.split()) for part in text.split(",") if part.strip())
+    if text and not wanted:
+        raise UsageError(
+            f"{option('classes')} names no class", hint="as in person,dog; leave it out for all"
+        )
     if wanted and len(detector.classes) < 2 and set(wanted) != set(detector.classes):
         others = [one.name for one in REGISTRY if one.is_offered and one is not SALIENT]
         raise UsageError(
@@ -84,39 +100,49 @@ def wanted_classes(text: str, entry: DetectorEntry, detector: Detector) -> tuple
             f" ({', '.join(others[1:])})",
         )
     known = {name.lower(): name for name in detector.classes}
-    for name in wanted:
-        if name.lower() not in known:
-            raise unknown_choice("class", name, detector.classes)
+    unknown = [name for name in wanted if name.lower() not in known]
+    if len(unknown) == 1:
+        raise unknown_choice("class", unknown[0], detector.classes)
+    if unknown:
+        near = [(name, did_you_mean(name, detector.classes)) for name in unknown]
+        raise UsageError(
+            f"unknown classes {', '.join(map(repr, unknown))}",
+            hint="".join(f"{name!r}: {guess}" for name, guess in near if guess)
+            + f"choose of {', '.join(detector.classes)}",
+        )
     return tuple(known[name.lower()] for name in wanted)
 
 
 def _best_entry(settings: DetectSettings, model: Path) -> tuple[DetectorEntry, list[str]]:
     """The best detector that can run, and what the better ones lack."""
     # one whose packages are there and whose weights are not is worth a line; the others are many
+    better = sorted(
+        (entry for entry in REGISTRY if entry.is_offered and entry is not SALIENT),
+        key=lambda entry: -entry.preference,
+    )
+    if settings.backbone:
+        sizes = [size for entry in better for size in entry.backbones]
+        better = [entry for entry in better if settings.backbone in entry.backbones]
+        if not better:
+            raise unknown_choice("backbone", settings.backbone, dict.fromkeys(sizes))
     notes: list[str] = []
-    for entry in sorted(REGISTRY, key=lambda entry: -entry.preference):
-        if not entry.is_offered or entry is SALIENT:
-            continue
+    for entry in better:
         lack = missing(entry, weights_of(entry, settings, model))
         if not lack:
             return entry, []
         if not notes:
             notes.append(f"{lack}, for objects with classes")
-    return SALIENT, notes
+    # a size was asked for, which only these have: opening says what the best of them lacks
+    return (better[0], []) if settings.backbone else (SALIENT, notes)
 
 
 def weights_of(entry: DetectorEntry, settings: DetectSettings, model: Path) -> Path:
     """The file or folder of a detector's weights, which need not be there.
 
     Raises:
-        UsageError: it has no such size, or weights are given without a detector.
+        UsageError: it has no such size.
     """
     if settings.detector_weights is not None:
-        if settings.detector == "auto":
-            raise UsageError(
-                f"{option('detector_weights')} are for one detector",
-                hint=f"say which with {option('detector')}",
-            )
         return settings.detector_weights
     if settings.backbone and settings.backbone not in entry.backbones:
         raise unknown_choice(

@@ -159,16 +159,20 @@ def detect_clip(
             reporter=reporter,
         )
         masks = done.masks
-    # 4. what other programs read
-    files = save_results(
-        clip.info,
-        own,
-        span=range(first, last),
-        form=ResultForm.of(request.settings, detector),
-        output=output,
-        has_masks=masks is not None,
-        reporter=reporter,
-    )
+    # 4. what other programs read; an empty answer takes no earlier one's place beside its masks
+    files: tuple[Path, ...] = ()
+    if not objects and output == own.detected_folder and own.manifest_path.exists():
+        reporter.notify(f"the earlier masks and results in {own.folder} are left as they are")
+    else:
+        files = save_results(
+            clip.info,
+            own,
+            span=range(first, last),
+            form=ResultForm.of(request.settings, detector),
+            output=output,
+            has_masks=masks is not None,
+            reporter=reporter,
+        )
     return DetectResult(
         clip=clip.path,
         detector=entry.name,
@@ -254,10 +258,11 @@ def _notify(
             else f"{over_limit} objects more were found; {option('max_objects')} is {most}"
         )
     if not objects:
-        reporter.notify(
-            "nothing was found; a lower"
-            f" {option('threshold')} finds more, and {command('mask')} makes a mask by clicks"
-        )
+        settings = request.settings
+        more = [f"a lower {option('threshold')}"] if settings.threshold > 0 else []
+        more += [f"leaving {option('classes')} out"] if settings.classes else []
+        finds = f"{' or '.join(more)} finds more, and " if more else ""
+        reporter.notify(f"nothing was found; {finds}{command('mask')} makes a mask by clicks")
 
 
 def _histograms(clip: SourceClip, objects: Sequence[ChosenObject]) -> Mapping[int, ColorHistogram]:
