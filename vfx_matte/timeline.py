@@ -21,6 +21,7 @@ from vfx_matte.errors import UsageError
 from vfx_matte.printable import shortened
 
 _FRAME = re.compile(r"-?[0-9]{1,18}")
+_FRAMES = re.compile(r"(-?[0-9]{1,18})-(-?[0-9]{1,18})")
 _SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,12})?)s")
 _CLOCK = re.compile(r"(?:([0-9]{1,5}):)?([0-5]?[0-9]):([0-5]?[0-9](?:\.[0-9]{1,12})?)")
 
@@ -404,6 +405,26 @@ def parse_position(text: str) -> int | Fraction:
         f"position {text!r} is not understood",
         hint="give a frame number (120) or a time (4.5s, 1:02.5, 0:01:02.5)",
     )
+
+
+def parse_frames(text: str) -> tuple[int, int]:
+    """Read a range of frames as render farms write it: "1001-1024", both included.
+
+    Returns:
+        The same as positions (`parse_position`): the first frame's number, and the one after the
+        last frame's.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    match = _FRAMES.fullmatch(text.strip())
+    first, last = (int(match[1]), int(match[2])) if match else (1, 0)
+    if first > last:
+        raise UsageError(
+            f"frames {shortened(text)!r} are not a range of numbers",
+            hint="give the first and the last one: 1001-1024; one frame is 1001-1001",
+        )
+    return first, last + 1
 
 
 LOWEST_RATE, HIGHEST_RATE = Fraction(1, 1000), Fraction(1000)

@@ -513,3 +513,50 @@ def test_a_sequence_has_its_own_numbers(cli: CommandLine) -> None:
     (made,) = (cli.folder / "workspace").glob("*/maskvideo.1003-1005.mkv")
     assert "frames 1003 to 1005" in cli("verify", made, "--source", "plate/p.####.png").stdout
     assert "1009" in cli.fails("alpha", "plate/p.####.png", "--frame", "1009", code=2).error
+
+
+# ---------------------------------------------------------------- --frames, as farms write it
+
+
+def test_frames_are_the_same_range_with_the_sequences_own_numbers(cli: CommandLine) -> None:
+    for index in range(8):
+        paint(cli.folder / "plate" / f"p.{1001 + index}.png", two_objects())
+    paint(Path("m.png"), two_objects())
+    first = ("plate/p.####.png", "--first-mask", "m.png", "--propagator", "fake")
+    cli("segment", *first, "--frames", "1002-1007")
+    assert cli.mask_numbers(clip="p") == [1002, 1003, 1004, 1005, 1006, 1007]
+    for command in ("greenback", "maskvideo", "alpha", "overlay"):
+        cli(command, "--frames", "1003-1005", "-o", f"{command}/%04d.png")
+        names = sorted(path.name for path in Path(command).iterdir())
+        assert names == ["1003.png", "1004.png", "1005.png"]
+        cli(command, "--start", "1003", "--stop", "1006", "-o", f"{command}-2/%04d.png")
+        for name in names:
+            assert Path(command, name).read_bytes() == Path(f"{command}-2", name).read_bytes()
+    # the usual name is a range's, so that chunks of a farm lie beside each other
+    cli("greenback", "--frames", "1004-1004", *FAST)
+    assert Path("workspace/p/greenback.1004-1004.mp4").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--frames", "5-4"), "are not a range"),
+        (("--frames", "5"), "are not a range"),
+        (("--frames", "1-2-3"), "are not a range"),
+        (("--frames", "0:01-0:02"), "are not a range"),
+        (("--frames", "3-40"), "frame 40 is not in the clip"),
+        (("--frames", "-1-3"), "frame -1 is not in the clip"),
+        (("--frames", "3-9", "--start", "3"), "exclude each other"),
+        (("--frames", "3-9", "--stop", "9"), "exclude each other"),
+        (("--frames", "3-9", "--frame", "3"), "exclude each other"),
+    ],
+)
+def test_a_slip_in_frames_is_misuse(long: CommandLine, words: tuple[str, ...], said: str) -> None:
+    ran = long.fails("alpha", "long.mp4", "-o", "slip.mov", *words, code=2)
+    assert said in ran.error
+    assert not Path("slip.mov").exists()
+
+
+def test_frames_are_refused_where_files_are_of_the_whole_clip(long: CommandLine) -> None:
+    for command in ("package", "conform"):
+        assert "--frames" in long.fails(command, "long.mp4", "--frames", "3-9", code=2).error

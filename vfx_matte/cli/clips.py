@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vfx_matte.cli.app import Session
-from vfx_matte.timeline import parse_rate
+from vfx_matte.errors import UsageError
+from vfx_matte.timeline import parse_frames, parse_position, parse_rate
+from vfx_matte.wording import option
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from vfx_matte.pipeline.clip import SegmentedClip, SourceClip
 
 Clip = Annotated[
@@ -26,13 +31,10 @@ Output = Annotated[
     ),
 ]
 
-Start = Annotated[
-    str | None,
-    typer.Option(metavar="FRAME|TIME", help="First frame, e.g. 120, 4.5s or 1:02.5."),
-]
-Stop = Annotated[str | None, typer.Option(metavar="FRAME|TIME", help="Frame after the last one.")]
 Fps = Annotated[str | None, typer.Option(help="Rate of an image sequence, e.g. 25 or 30000/1001.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run stopped.")]
+
+PART = "Part of the clip"
 
 At = Annotated[
     str | None,
@@ -41,6 +43,54 @@ At = Annotated[
         help="Which frame, e.g. 12 or 0.5s; of a sequence its picture's number (the first).",
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range of frames as positions of `timeline.parse_position`; None is the clip's own end."""
+
+    start: int | Fraction | None = None
+    stop: int | Fraction | None = None
+
+
+def span(
+    session: Session,  # noqa: ARG001  as every group of options has it
+    *,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FRAME|TIME",
+            help="First frame, e.g. 120, 4.5s or 1:02.5.",
+            rich_help_panel=PART,
+        ),
+    ] = None,
+    stop: Annotated[
+        str | None,
+        typer.Option(metavar="FRAME|TIME", help="Frame after the last one.", rich_help_panel=PART),
+    ] = None,
+    frames: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A-B",
+            help="The same by numbers, both included, as farms write it: 1001-1024.",
+            rich_help_panel=PART,
+        ),
+    ] = None,
+) -> Span:
+    """Options of every command that can be of a part of the clip.
+
+    Raises:
+        UsageError: a position that has no meaning, or a range that is given twice.
+    """
+    # read before the clip is opened, so that a slip in a position costs no time
+    if frames is None:
+        return Span(*(None if text is None else parse_position(text) for text in (start, stop)))
+    if start is not None or stop is not None:
+        raise UsageError(
+            f"{option('frames')} and {option('start')} or {option('stop')} exclude each other",
+            hint=f"{option('frames', '10-19')} is {option('start', '10')} {option('stop', '20')}",
+        )
+    return Span(*parse_frames(frames))
 
 
 def clip_path(session: Session, clip: Path | None) -> Path:

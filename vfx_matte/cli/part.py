@@ -16,6 +16,7 @@ def whole_clip(
     frame: Annotated[str | None, typer.Option(hidden=True)] = None,
     start: Annotated[str | None, typer.Option(hidden=True)] = None,
     stop: Annotated[str | None, typer.Option(hidden=True)] = None,
+    frames: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Refuse these options where files and a timeline have to be of the whole clip.
 
@@ -27,7 +28,12 @@ def whole_clip(
     given = next(
         (
             name
-            for name, text in (("frame", frame), ("start", start), ("stop", stop))
+            for name, text in (
+                ("frame", frame),
+                ("start", start),
+                ("stop", stop),
+                ("frames", frames),
+            )
             if text is not None
         ),
         None,

@@ -95,6 +95,9 @@ class SourceClip:
         timeline = self.info.timeline
         first = 0 if start is None else self.frame_index(start)
         last_number = timeline.number(len(timeline))
+        # of a range that ends too late its last frame is named, which no range is without
+        if isinstance(stop, int) and stop > last_number:
+            self.frame_index(stop - 1)
         # the end is a position too, though no frame is there
         at_end = stop in (None, last_number) or (
             isinstance(stop, Fraction) and stop >= timeline.end - timeline.start

@@ -8,14 +8,13 @@ from typing import Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, Fps, Resume, Start, Stop, clip_path, opened_clip
+from vfx_matte.cli.clips import Clip, Fps, Resume, Span, clip_path, opened_clip, span
 from vfx_matte.cli.commands.segment import PropagationChoice, asked, on_terminal, propagation
 from vfx_matte.cli.options import Only
 from vfx_matte.settings.options import DetectSettings, SegmentSettings
-from vfx_matte.timeline import parse_position
 
 
-@command(propagation)
+@command(propagation, span)
 def detect(
     session: Session,
     *,
@@ -27,8 +26,6 @@ def detect(
             metavar="B=A", help="Object B, after a cut, is object A again; repeat for more."
         ),
     ] = None,
-    start: Start = None,
-    stop: Stop = None,
     fps: Fps = None,
     resume: Resume = False,
     fresh: Annotated[
@@ -45,6 +42,7 @@ def detect(
         ),
     ] = None,
     propagation: PropagationChoice,
+    span: Span,
 ) -> None:
     """Find objects without any mask, and make their masks on every frame."""
     from vfx_matte.cli.show import say, show_to_scripts, table
@@ -60,8 +58,8 @@ def detect(
         settings=settings,
         model=file.paths.model,
         device=str(propagation.options.values.get("device", "auto")),
-        start=parse_position(start) if start is not None else None,
-        stop=parse_position(stop) if stop is not None else None,
+        start=span.start,
+        stop=span.stop,
         propagator=propagation.options,
         cuts=CutOptions.parse(masks.cuts, confirm=asked if on_terminal() else None),
         soft=masks.soft,

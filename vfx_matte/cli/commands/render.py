@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, Output, segmented_clip
+from vfx_matte.cli.clips import PART, Clip, Output, Span, segmented_clip, span
 from vfx_matte.settings.options import (
     AlphaSettings,
     GreenbackSettings,
@@ -21,11 +20,11 @@ from vfx_matte.settings.options import (
 )
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from vfx_matte.pipeline.render.outputs import RenderResult
     from vfx_matte.pipeline.render.renders import RenderRequest
     from vfx_matte.pipeline.render.request import Tools
-
-PART = "Part of the clip"
 
 
 def tools(session: Session, render: RenderSettings) -> Tools:
@@ -44,23 +43,22 @@ class RenderChoice:
     output: Path | None
     matte: MatteSettings
     render: RenderSettings
-    positions: tuple[int | Fraction | None, ...]
-    """Frame, start and stop, as of `timeline.parse_position`."""
+    frame: int | Fraction | None
+    """As of `timeline.parse_position`."""
 
-    def request(self, session: Session) -> RenderRequest:
+    def request(self, session: Session, span: Span) -> RenderRequest:
         """The same for the pipeline."""
         # imported here, because help must not wait for the pipeline's modules
         from vfx_matte.pipeline.render.part import Selection
         from vfx_matte.pipeline.render.renders import RenderRequest
 
         # a range and a frame exclude each other, which `Selection` checks for every door
-        frame, start, stop = self.positions
         return RenderRequest(
             matte=self.matte,
             render=self.render,
             tools=tools(session, self.render),
             output=self.output,
-            selection=Selection(frame=frame, start=start, stop=stop),
+            selection=Selection(frame=self.frame, start=span.start, stop=span.stop),
         )
 
 
@@ -76,18 +74,6 @@ def rendering(
             rich_help_panel=PART,
         ),
     ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FRAME|TIME",
-            help="First frame, e.g. 120, 4.5s or 1:02.5.",
-            rich_help_panel=PART,
-        ),
-    ] = None,
-    stop: Annotated[
-        str | None,
-        typer.Option(metavar="FRAME|TIME", help="Frame after the last one.", rich_help_panel=PART),
-    ] = None,
     matte: MatteSettings,
     render: RenderSettings,
 ) -> RenderChoice:
@@ -95,34 +81,36 @@ def rendering(
     from vfx_matte.timeline import parse_position
 
     # read before the clip is opened, so that a slip in a position costs no time
-    positions = (None if text is None else parse_position(text) for text in (frame, start, stop))
-    return RenderChoice(output, matte, render, tuple(positions))
+    position = None if frame is None else parse_position(frame)
+    return RenderChoice(output, matte, render, position)
 
 
-@command(rendering)
+@command(rendering, span)
 def greenback(
     session: Session,
     *,
     clip: Clip = None,
     settings: GreenbackSettings,
     rendering: RenderChoice,
+    span: Span,
 ) -> None:
     """Render the subject over a key colour: greenback.mp4."""
     from vfx_matte.pipeline.render.renders import render_greenback
 
     result = render_greenback(
-        segmented_clip(session, clip), settings, rendering.request(session), reporter=session
+        segmented_clip(session, clip), settings, rendering.request(session, span), reporter=session
     )
     show_results(session, [result])
 
 
-@command(rendering)
+@command(rendering, span)
 def maskvideo(
     session: Session,
     *,
     clip: Clip = None,
     settings: MaskvideoSettings,
     rendering: RenderChoice,
+    span: Span,
 ) -> None:
     """Render the masks as a video: maskvideo.mkv, lossless; -o x.mov, -o FOLDER/%07d.png, or
     %07d.exr for layers.
@@ -130,18 +118,19 @@ def maskvideo(
     from vfx_matte.pipeline.render.renders import render_maskvideos
 
     results = render_maskvideos(
-        segmented_clip(session, clip), settings, rendering.request(session), reporter=session
+        segmented_clip(session, clip), settings, rendering.request(session, span), reporter=session
     )
     show_results(session, results)
 
 
-@command(rendering)
+@command(rendering, span)
 def alpha(
     session: Session,
     *,
     clip: Clip = None,
     settings: AlphaSettings,
     rendering: RenderChoice,
+    span: Span,
 ) -> None:
     """Cut the subject out with alpha: alpha.mov (ProRes 4444); -o x.webm, or -o FOLDER for PNG
     files.
@@ -149,24 +138,25 @@ def alpha(
     from vfx_matte.pipeline.render.renders import render_alpha
 
     result = render_alpha(
-        segmented_clip(session, clip), settings, rendering.request(session), reporter=session
+        segmented_clip(session, clip), settings, rendering.request(session, span), reporter=session
     )
     show_results(session, [result])
 
 
-@command(rendering)
+@command(rendering, span)
 def overlay(
     session: Session,
     *,
     clip: Clip = None,
     settings: OverlaySettings,
     rendering: RenderChoice,
+    span: Span,
 ) -> None:
     """Tint every object with its colour, to look at: out-NAME.mp4."""
     from vfx_matte.pipeline.render.renders import render_overlay
 
     result = render_overlay(
-        segmented_clip(session, clip), settings, rendering.request(session), reporter=session
+        segmented_clip(session, clip), settings, rendering.request(session, span), reporter=session
     )
     show_results(session, [result])
 

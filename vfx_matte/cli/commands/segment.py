@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, Fps, Resume, Start, Stop, clip_path, opened_clip
+from vfx_matte.cli.clips import Clip, Fps, Resume, Span, clip_path, opened_clip, span
 from vfx_matte.cli.display import EVENT_WORDS
 from vfx_matte.cli.options import Only
 from vfx_matte.cli.propagators import propagator_options
@@ -67,7 +67,7 @@ def shared_out(session: Session, workers: int) -> Sharing:
     return Sharing(workers=workers, command_line=command_line, program=program)
 
 
-@command(propagation)
+@command(propagation, span)
 def segment(
     session: Session,
     *,
@@ -94,8 +94,6 @@ def segment(
         Path | None,
         typer.Option(metavar="DIR", help="SAM 3's folder (sam3, in the model folder)."),
     ] = None,
-    start: Start = None,
-    stop: Stop = None,
     fps: Fps = None,
     resume: Resume = False,
     fresh: Annotated[
@@ -139,6 +137,7 @@ def segment(
         bool, typer.Option("--colors", help="Only show how the masks are understood.")
     ] = False,
     propagation: PropagationChoice,
+    span: Span,
 ) -> None:
     """Carry masks through a clip: one painted mask (or a few) in, a mask for every frame out."""
     from vfx_matte.cli.show import show_to_scripts, table
@@ -149,7 +148,6 @@ def segment(
     from vfx_matte.pipeline.segment.run import list_parts as parts_of
     from vfx_matte.pipeline.segment.run import segment_clip
     from vfx_matte.pipeline.segment.text import text_prompt
-    from vfx_matte.timeline import parse_position
 
     # references are collected as text and paths; they are read once the clip's size is known
     path = clip_path(session, clip)
@@ -170,16 +168,12 @@ def segment(
     opened = opened_clip(session, path, fps=fps, gaps=settings.gaps)
     # without a terminal nobody can answer, and "ask" does as "stop"
     at_cuts = CutOptions.parse(settings.cuts, confirm=asked if on_terminal() else None)
-    span = (
-        parse_position(start) if start is not None else None,
-        parse_position(stop) if stop is not None else None,
-    )
     # --colors shows how the masks are read, and makes none
     if colors:
         columns = ("frame", "file", "kind", "object", "colour", "pixels")
         rows = [
             (one.frame, one.file, one.kind, one.object_id, one.color, one.pixels)
-            for one in reference_objects(opened, files, start=span[0], reporter=session)
+            for one in reference_objects(opened, files, start=span.start, reporter=session)
         ]
         found = [dict(zip(columns, row, strict=True)) for row in rows]
         if not show_to_scripts(session, {"masks": found}):
@@ -190,8 +184,8 @@ def segment(
     request = SegmentRequest(
         references=files,
         prompt=prompt,
-        start=span[0],
-        stop=span[1],
+        start=span.start,
+        stop=span.stop,
         propagator=propagation.options,
         cuts=at_cuts,
         soft=settings.soft,
