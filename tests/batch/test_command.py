@@ -37,6 +37,7 @@ def table(text: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_table_makes_what_single_commands_make(shots: CommandLine) -> None:
     path = table(
         FAKE
@@ -57,6 +58,7 @@ def test_a_table_makes_what_single_commands_make(shots: CommandLine) -> None:
     assert (load_mask(Path("workspace/two/masks/0000002.png")) == two_objects()).all()
 
 
+@pytest.mark.slow
 def test_masks_lie_beside_clips(shots: CommandLine) -> None:
     Path("day/two.png").rename("day/two.mask.png")
     clips = ("day/one.mp4", "day/two.mp4")
@@ -122,6 +124,7 @@ def test_a_slip_in_a_table_is_found_before_anything_runs(
     assert not Path("workspace").exists()
 
 
+@pytest.mark.slow
 def test_names_that_begin_with_a_dash_and_tables_of_notepad(shots: CommandLine) -> None:
     Path("config.ini").write_text("[segment]\npropagator = fake\n")
     Path("-one.mp4").write_bytes(Path("day/one.mp4").read_bytes())
@@ -134,6 +137,7 @@ def test_names_that_begin_with_a_dash_and_tables_of_notepad(shots: CommandLine) 
     assert Path("workspace/two/manifest.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_package_for_the_program_of_config_ini(shots: CommandLine) -> None:
     Path("config.ini").write_text(
         "[segment]\npropagator = fake\n[render]\ntarget = capcut\n", encoding="utf-8"

@@ -60,6 +60,9 @@ LISTS = {"weights list"}
 """Whose JSON is a list, as it always was."""
 
 
+SLOW = {"demo", "batch"}
+"""Which make a whole project, or start other commands."""
+
 SERVES = {"studio", "serve"}
 """What goes on until it is stopped: tests/web/test_command.py reads its line."""
 
@@ -77,7 +80,7 @@ def test_the_table_has_every_command_of_the_program() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "demo")) for n in ARGUMENTS]
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in ARGUMENTS]
 )
 @pytest.mark.usefixtures("without_torch")
 def test_json_is_one_line_and_nothing_else_is_on_stdout(

@@ -52,7 +52,8 @@ def test_the_same_as_a_file_of_a_sequence(name: str, tmp_path: Path) -> None:
     assert np.array_equal(image, wanted)
 
 
-@given(name=st.sampled_from(sorted(ENCODINGS)), share=st.floats(0, 0.97))
+# a PNG's last twelve bytes, of 200 here, only say that it ends
+@given(name=st.sampled_from(sorted(ENCODINGS)), share=st.floats(0, 0.9))
 def test_what_is_cut_short_is_refused(name: str, share: float) -> None:
     data = encoded(name)
     with pytest.raises(VfxMatteError) as caught:

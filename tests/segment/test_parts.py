@@ -234,6 +234,7 @@ sys.exit(CODE)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "attempts"), [(1, ATTEMPTS), (2, 1)])
 def test_a_part_that_always_fails_is_named_and_the_others_are_made(
     cli: CommandLine, film: Path, code: int, attempts: int

@@ -142,6 +142,7 @@ def test_soft_edges_in_colour_make_no_objects(found: Shapes, order: list[Color])
     assert_same_objects(reading, truth, colors, 0.97)
 
 
+@pytest.mark.slow
 # what is left of the magenta ellipse is a crescent without a 5×5 spot
 @example(
     found=[

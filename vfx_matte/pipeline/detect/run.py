@@ -159,9 +159,10 @@ def detect_clip(
             reporter=reporter,
         )
         masks = done.masks
-    # 4. what other programs read; an empty answer takes no earlier one's place beside its masks
+    # 4. what other programs read; unless a folder was asked for, an empty answer does not take the
+    # place of an earlier one whose masks stay
     files: tuple[Path, ...] = ()
-    if not objects and output == own.detected_folder and own.manifest_path.exists():
+    if not objects and request.output is None and own.manifest_path.exists():
         reporter.notify(f"the earlier masks and results in {own.folder} are left as they are")
     else:
         files = save_results(
