@@ -5,6 +5,7 @@ Masks of one object are bool (H, W). Areas and widths are in pixels of what is g
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
@@ -32,6 +33,8 @@ _APART, _ALIKE, _DEVIATIONS = 16.0, 12.0, 2.0
 
 # from the edge: where the picture is compared with the edge itself
 _NEAR_PX, _FAR_PX = 4, 9
+# what a margin of a pixel adds to a rectangle's place: left, top, width, height, area
+_MARGIN = np.array([1, 1, 0, 0, 0], np.int32)
 # a shorter edge is as much noise as edge
 _LEAST_EDGE_PX = 24
 # OpenCV's DIS refuses smaller pictures
@@ -84,9 +87,9 @@ def pieces(mask: Mask, object_id: int) -> Pieces:
     count, _, found, _ = cv2.connectedComponentsWithStats(own, connectivity=8)
     areas = found[1:count, cv2.CC_STAT_AREA]
     specks = areas[areas < SPECK_SHARE * areas.max()]
-    holes = [facts[cv2.CC_STAT_AREA] for facts in _enclosed(mask, object_id)[1].values()]
+    holes = [int(np.count_nonzero(shape)) for _, shape in _enclosed(mask, object_id)]
     return Pieces(
-        len(holes), int(sum(holes)), len(specks), int(specks.sum()), int(specks.max(initial=0))
+        len(holes), sum(holes), len(specks), int(specks.sum()), int(specks.max(initial=0))
     )
 
 
@@ -102,19 +105,23 @@ def filling(mask: Mask, object_id: int, image: Image) -> Filling:
         object_id: the object.
         image: uint8 (H, W, 3) R'G'B'.
     """
-    labels, holes = _enclosed(mask, object_id)
     faults: list[int] = [0]
     opened: list[int] = []
-    for label, (left, top, width, height, area) in holes.items():
+    for hole_at, shape in _enclosed(mask, object_id):
+        top, left = hole_at
+        height, width = shape.shape
+        area = int(np.count_nonzero(shape))
         # the hole and what is around it
         reach = _RING_PX + int(_AROUND * max(width, height))
-        rows = slice(max(0, top - reach), top + height + reach)
-        columns = slice(max(0, left - reach), left + width + reach)
-        colors, hole = image[rows, columns].astype(np.float32), labels[rows, columns] == label
+        up, aside = max(0, top - reach), max(0, left - reach)
+        rows = slice(up, top + height + reach)
+        columns = slice(aside, left + width + reach)
+        colors, ids = image[rows, columns].astype(np.float32), mask[rows, columns]
+        hole = np.zeros(ids.shape, np.bool_)
+        hole[top - up : top - up + height, left - aside : left - aside + width] = shape
         near = cv2.dilate(hole.astype(np.uint8), np.ones((2 * _RING_PX + 1,) * 2, np.uint8)) > 0
-        ids = mask[rows, columns]
         front = colors[near & (ids == object_id)]
-        back = colors[(labels[rows, columns] != label) & (ids == 0)]
+        back = colors[~hole & (ids == 0)]
         own, seen = front.mean(axis=0), colors[hole].mean(axis=0)
         away = float(np.linalg.norm(seen - own))
         is_fault = away < _ALIKE + _DEVIATIONS * float(np.sqrt(front.var(axis=0).sum()))
@@ -122,31 +129,30 @@ def filling(mask: Mask, object_id: int, image: Image) -> Filling:
             behind = back.mean(axis=0)
             is_fault &= float(np.linalg.norm(behind - own)) > _APART
             is_fault &= 2 * away < float(np.linalg.norm(seen - behind))
-        (faults if is_fault or area < _LEAST_HOLE_PX else opened).append(int(area))
+        (faults if is_fault or area < _LEAST_HOLE_PX else opened).append(area)
     return Filling(max(faults), min(opened, default=0))
 
 
-def _enclosed(
-    mask: Mask, object_id: int
-) -> tuple[npt.NDArray[np.int32], dict[int, npt.NDArray[np.int32]]]:
-    """The holes of an object: labels (H, W) of what is not the object, and label → (left, top,
-    width, height, area) of each hole.
-    """
-    # one piece of what is not the object belongs to a margin all around
+def _enclosed(mask: Mask, object_id: int) -> Iterator[tuple[tuple[int, int], Bools]]:
+    """The holes of an object: (top, left), and bool (h, w), the hole in its rectangle."""
+    outside = (mask != object_id).astype(np.uint8)
+    # all holes lie within the object's own rectangle, a small part of most pictures
+    left, top, width, height = cv2.boundingRect(1 - outside)
+    ids = mask[top : top + height, left : left + width]
+    # what is not enclosed belongs to a margin all around
     around = cv2.copyMakeBorder(
-        (mask != object_id).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1
+        outside[top : top + height, left : left + width], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1
     )
     count, labels, facts, _ = cv2.connectedComponentsWithStats(around, connectivity=4)
-    outer, labels = int(labels[0, 0]), np.asarray(labels[1:-1, 1:-1], np.int32)
-    facts = np.asarray(facts, np.int32) - np.array([1, 1, 0, 0, 0], np.int32)
-    if count <= 2:  # the object itself and what is around it
-        return labels, {}
-    empty = np.bincount(labels[mask == 0].ravel(), minlength=count)
-    return labels, {
-        label: facts[label]
-        for label in range(1, count)
-        if label != outer and 2 * empty[label] > facts[label, cv2.CC_STAT_AREA]
-    }
+    outer = labels[0, 0]
+    for label in range(1, count):
+        if label == outer:
+            continue
+        # counted from the object's corner, as the margin is left out
+        x, y, wide, high, area = (int(fact) for fact in facts[label] - _MARGIN)
+        shape = labels[1 + y : 1 + y + high, 1 + x : 1 + x + wide] == label
+        if 2 * np.count_nonzero(shape & (ids[y : y + high, x : x + wide] == 0)) > area:
+            yield (top + y, left + x), shape
 
 
 def count_flicker(before: Bools, now: Bools, after: Bools) -> int:
