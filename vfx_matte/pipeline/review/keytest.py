@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from vfx_matte.media.pixels import as_layout
 from vfx_matte.media.writers.video import VideoWriter
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.pipeline.clip import SegmentedClip, sheet_path
+from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.encoding import EncodeOptions, encoding_for
 from vfx_matte.pipeline.render.key import choose_key, subject_frames
@@ -279,7 +281,8 @@ class _Test:
             else self._composed(encoding, folder)
         )
         edges: dict[int, float] = {}
-        with closing(made) as pictures:
+        # Composing and encoding, or decoding, go on while the frame before is keyed.
+        with closing(prefetched(made, depth=2)) as pictures:
             for index, picture in pictures:
                 true = _load(folder, index)
                 keyed = self._keyed(picture, true.shape)
@@ -321,14 +324,13 @@ class _Test:
         return alpha
 
     def _composed(
-        self, encoding: _TestedEncoding, folder: Path, step: Callable[[], None] = lambda: None
+        self, encoding: _TestedEncoding, folder: Path
     ) -> Generator[tuple[int, Picture], None, None]:
         """Every tested frame over the key, in the planes it is mixed in."""
         # in the clip's order, which mattes that look back need
         for stretch in self.stretches:
             for frame in self.clip.reader.frames(stretch.start, stretch.stop):
                 yield frame.index, self._green(frame, encoding, folder)
-                step()
 
     def _green(self, frame: Frame, encoding: _TestedEncoding, folder: Path) -> Picture:
         """A frame over the key, on the device, in the layout that the encoding is mixed in."""
@@ -352,12 +354,13 @@ class _Test:
         path, device = _alpha_path(folder, frame.index), self.tools.device
         if path.exists():
             with np.load(path) as saved:
-                return Matte(to_device(saved["cut"], device)), Matte(
-                    to_device(saved["alpha"], device)
-                )
+                shown = Matte(to_device(saved["alpha"], device))
+                return Matte(to_device(saved["cut"], device)) if "cut" in saved else shown, shown
         cut = self.mattes.matte(frame.index, self.clip.mask(frame.index), lambda: frame.colors)
         matte = visible_matte(frame, cut)
-        np.savez_compressed(path, cut=to_numpy(cut.alpha), alpha=to_numpy(matte.alpha))
+        # one array where they are one, as in a clip without an alpha of its own
+        apart: dict[str, Any] = {} if matte is cut else {"cut": to_numpy(cut.alpha)}
+        np.savez_compressed(path, alpha=to_numpy(matte.alpha), **apart)
         return cut, matte
 
     def _encoded(
@@ -366,9 +369,14 @@ class _Test:
         """Every tested frame as it comes back from a file."""
         assert encoding.plan is not None
         info, frames = self.clip.info, self.frames
-        with VideoWriter(path, encoding.plan, source=info, sound=False, notify=_ignore) as writer:
-            for index, picture in self._composed(encoding, folder, step):
+        composed = prefetched(self._composed(encoding, folder), depth=2)
+        with (
+            closing(composed) as pictures,
+            VideoWriter(path, encoding.plan, source=info, sound=False, notify=_ignore) as writer,
+        ):
+            for index, picture in pictures:
                 writer.write(picture, info.timeline[index])
+                step()
         # The file counts its frames from 0, whichever frames of the clip they are.
         for number, frame in enumerate(open_clip(path, notify=_ignore).frames()):
             yield frames[number], frame.picture
