@@ -43,7 +43,7 @@ def written(shots: list[ShotPlan], parts: list[str]) -> Path:
         program=Program(words=(sys.executable, str(script))),
         farm_program="vfx-matte",
         list_words=("--list",),
-        part_option="--part",
+        part_words=("--part",),
         farm_words=(),
     )
     return path

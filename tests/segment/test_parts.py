@@ -37,6 +37,7 @@ from vfx_matte.pipeline.segment.workers import ATTEMPTS, Sharing
 from vfx_matte.scene import Scene
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace import Manifest, ReferenceRecord, SourceStamp, save_mask
+from vfx_matte.workspace.lock import WriterLock
 
 FRAMES = 60
 SCENE = Scene(width=128, height=72, frame_count=FRAMES)
@@ -295,3 +296,72 @@ def test_parts_of_other_work_are_left_alone(cli: CommandLine, film: Path) -> Non
     # and a fresh start needs none
     cli(*base, *pairs, "--fresh")
     assert not part.exists()
+
+
+def test_a_part_that_is_not_taken_in_is_told_with_the_reason(cli: CommandLine, film: Path) -> None:
+    _request({0: BOTH, 30: BOTH})
+    pairs = ("--mask", "0=m0.png", "--mask", "30=m30.png")
+    base = ("segment", str(film), "--propagator", "fake", "--cuts", "ignore")
+    cli(*base, *pairs, "--part", "30-59")
+    # of other masks
+    (note,) = (one for one in cli(*base, *pairs[:2]).notes if one.startswith("part "))
+    assert note.startswith("part 30-59 is not taken in: it was made from other masks")
+    assert "--fresh removes it" in note
+    # that somebody works on
+    lock = WriterLock(Path("workspace/scene/parts/0000030-0000059/.segment.lock"))
+    ran = cli(*base, *pairs, "--update")
+    lock.release()
+    assert "part 30-59 is not taken in: it is being made by another run" in ran.notes
+    # whose propagator chose another size
+    path = Path("workspace/scene/parts/0000030-0000059/manifest.json")
+    for folder, size in ((path, 480), (Path("workspace/scene/manifest.json"), 240)):
+        found = json.loads(folder.read_text())
+        folder.write_text(json.dumps({**found, "working_size": size}))
+    ran = cli(*base, *pairs, "--resume")
+    assert any("worked at 480 px, that of this run at 240" in note for note in ran.notes)
+    # that cannot be read
+    path.write_text("{")
+    ran = cli(*base, *pairs, "--resume")
+    assert any(note.startswith("part 30-59 is not taken in: ") for note in ran.notes)
+
+
+def test_frames_of_parts_are_not_counted_as_computed(cli: CommandLine, film: Path) -> None:
+    _request({0: BOTH, 30: BOTH})
+    pairs = ("--mask", "0=m0.png", "--mask", "30=m30.png")
+    command = ("segment", str(film), "--propagator", "fake", "--cuts", "ignore", *pairs)
+    cli(*command, "--part", "30-59")
+    found = json.loads(cli(*command, "--json").stdout)
+    assert (found["computed"], found["taken_in"]) == (30, 30)
+    cli(*command, "--part", "0-29", "--workspace", "two")
+    assert "30 computed now" in (text := cli(*command, "--workspace", "two").stdout)
+    assert "30 taken in from parts" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(("more", "made"), [("--update", 20), ("--resume", 20)])
+def test_one_part_that_is_left_is_no_clip_of_one_part(
+    cli: CommandLine, film: Path, more: str, made: int
+) -> None:
+    _request({0: BOTH, 20: BOTH, 40: BOTH})
+    pairs = [word for at in (0, 20, 40) for word in ("--mask", f"{at}=m{at}.png")]
+    command = ("segment", str(film), "--propagator", "fake", "--cuts", "ignore", "--workers", "2")
+    cli(*command, *pairs)
+    for index in range(40, 60):
+        Path(f"workspace/scene/masks/{index:07d}.png").unlink()
+    ran = cli(*command, *pairs, more)
+    assert f"{made} computed now" in ran.stdout
+    assert not any("one part" in note for note in ran.notes)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--part", "0-9", "--workers", "2"),
+        ("--part", "0-9", "--show-parts", "2"),
+        ("--workers", "2", "--show-parts", "2"),
+    ],
+)
+def test_one_way_of_sharing_at_a_time(cli: CommandLine, film: Path, words: tuple[str, ...]) -> None:
+    _request({0: BOTH})
+    ran = cli.fails("segment", str(film), "--first-mask", "m0.png", *words, code=2)
+    assert "exclude each other" in ran.error
+    assert not Path("workspace").exists()

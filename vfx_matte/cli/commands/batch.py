@@ -11,6 +11,7 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Resume
+from vfx_matte.cli.commands.segment import ONE_PROCESS
 from vfx_matte.cli.display import EVENT_WORDS
 from vfx_matte.cli.shots import RENDERS, TABLE_SUFFIX, check, kinds_of, shot_of_clip, shots_of_table
 from vfx_matte.settings import ini
@@ -94,8 +95,8 @@ def batch(
             workers=machines,
             program=Program(),
             farm_program="vfx-matte",
-            list_words=("--json", "--show-parts"),
-            part_option="--part",
+            list_words=("--json", *ONE_PROCESS, "--show-parts"),
+            part_words=(*ONE_PROCESS, "--part"),
             farm_words=("--progress", "openjd"),
         )
         if not show_to_scripts(session, {"job": openjd}, [openjd]):

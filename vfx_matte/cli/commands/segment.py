@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from vfx_matte.pipeline.segment.workers import Sharing
 
 
+ONE_PROCESS = ("--workers", "1")
+"""What makes a command line that may ask for workers make a part, or list parts."""
+
+
 @dataclass(frozen=True, slots=True)
 class PropagationChoice:
     """What the options of propagation add up to, command line before config.ini."""
@@ -61,7 +65,7 @@ def shared_out(session: Session, workers: int) -> Sharing:
 
     def command_line(part: str, propagator: str) -> list[str]:
         # of an option that is there twice the last one counts
-        return [*session.typed, "--part", part, "--propagator", propagator]
+        return [*session.typed, *ONE_PROCESS, "--part", part, "--propagator", propagator]
 
     program = Program(event_words=(*EVENT_WORDS, "--quiet"))
     return Sharing(workers=workers, command_line=command_line, program=program)
@@ -150,6 +154,14 @@ def segment(
     from vfx_matte.pipeline.segment.text import text_prompt
 
     # references are collected as text and paths; they are read once the clip's size is known
+    sharings = {"workers": workers > 1, "part": part, "show_parts": show_parts}
+    given = [option(name) for name, value in sharings.items() if value]
+    if len(given) > 1:
+        raise UsageError(
+            f"{given[0]} and {given[1]} exclude each other",
+            hint=f"{option('workers')} shares a clip out here, {option('part')} makes one part,"
+            f" {option('show_parts')} makes none",
+        )
     path = clip_path(session, clip)
     files = ReferenceFiles(
         first_mask=first_mask, pairs=tuple(mask or ()), folder=masks, colors=tuple(map_color or ())
@@ -210,7 +222,7 @@ def segment(
         request,
         workspace=workspace,
         reporter=session,
-        sharing=shared_out(session, workers) if workers > 1 and part is None else None,
+        sharing=shared_out(session, workers) if workers > 1 else None,
     )
     if show_to_scripts(session, done, [done.masks]):
         return
@@ -222,6 +234,7 @@ def segment(
             (
                 f"{done.start} to {done.stop - 1}, {done.computed} computed now in"
                 f" {done.seconds:.1f} s"
+                + (f", {done.taken_in} taken in from parts" if done.taken_in else "")
             ),
         ),
         ("objects", ", ".join(f"{number} ({color})" for number, color in done.objects.items())),

@@ -34,7 +34,7 @@ def write_job(
     program: Program,
     farm_program: str,
     list_words: Sequence[str],
-    part_option: str,
+    part_words: Sequence[str],
     farm_words: Sequence[str],
 ) -> None:
     """Write a job template. It is JSON, which is YAML too.
@@ -48,7 +48,7 @@ def write_job(
         program: runs `segment` here, to list parts.
         farm_program: what runs a command on the farm's machines.
         list_words: what makes `segment` list parts as JSON; the number of workers follows.
-        part_option: what makes it make one; the part follows.
+        part_words: what makes it make one; the part follows.
         farm_words: what makes a command tell a farm how far it is.
 
     Raises:
@@ -65,7 +65,7 @@ def write_job(
                 parts = _parts(planned, program, [*list_words, str(workers)])
                 if len(parts) > 1:
                     apart = _step_name(number, shot.name, "parts")
-                    words = [*planned.arguments, part_option, "{{Task.Param.Part}}", *farm_words]
+                    words = [*planned.arguments, *part_words, "{{Task.Param.Part}}", *farm_words]
                     steps.append(_step(apart, words, after=before, parts=parts))
                     before = apart
             words = [*planned.arguments, *farm_words]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vfx_matte.errors import MaskError, UsageError, WorkspaceError
 from vfx_matte.masks import object_ids
@@ -141,36 +142,79 @@ def prepare(part: ClipWorkspace, plan: Manifest) -> None:
         save_manifest(part.manifest_path, plan)
 
 
-def take_in(run: SegmentRun, *, reporter: Reporter) -> dict[int, list[int]]:
+@dataclass(slots=True)
+class TakenIn:
+    """What a run took over from parts."""
+
+    frames: list[int] = field(default_factory=list)
+    """Frame indices."""
+
+    unseen: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """Object id → those of these frames that do not show it."""
+
+
+def take_in(
+    run: SegmentRun, *, reporter: Reporter, awaited: ClipWorkspace | None = None
+) -> TakenIn:
     """Take the finished frames of all parts of this work into the run, and remove these parts.
 
-    Parts that somebody works on, and those of other work, are left alone.
+    Parts that somebody works on, and those of other work, are left alone, which is said.
 
     Args:
         run: of the whole clip.
-        reporter: hears of each mask.
-
-    Returns:
-        Object id → the frames that were taken in and do not show it.
+        reporter: hears of each mask, and why a part is not taken in.
+        awaited: the part that has just been made; of the others, which are being made, nothing is
+            said. None: all are expected to be there.
 
     Raises:
         OutputError: a file cannot be moved.
     """
-    unseen: dict[int, list[int]] = {object_id: [] for object_id in run.manifest.objects}
+    taken = TakenIn()
     for part in _parts(ClipWorkspace(run.clip.folder)):
-        with contextlib.suppress(WorkspaceError), WriterLock(part.lock_path):
-            manifest = _readable(part)
-            if manifest is None or not _is_same_work(manifest, run.manifest):
-                continue
-            for index in run.take_in(part, manifest):
-                _note_unseen(unseen, run, index)
-                reporter.saved(index)
-            shutil.rmtree(part.folder, ignore_errors=True)
+        problem = _take_in_one(run, part, taken, reporter)
+        if problem and (awaited is None or awaited.folder == part.folder):
+            reporter.notify(f"part {_plain_name(part)} is not taken in: {problem}")
     # only what is empty goes
     with contextlib.suppress(OSError):
         (run.clip.folder / _PARTS / ".latest.json").unlink(missing_ok=True)
         (run.clip.folder / _PARTS).rmdir()
-    return unseen
+    return taken
+
+
+def _take_in_one(run: SegmentRun, part: ClipWorkspace, taken: TakenIn, reporter: Reporter) -> str:
+    """Take one part in and remove it; returns why not, or ""."""
+    try:
+        lock = WriterLock(part.lock_path)
+    except WorkspaceError:
+        return "it is being made by another run"
+    with lock:
+        remove = f"{option('fresh', True)} removes it"
+        try:
+            manifest = part.manifest()
+        except WorkspaceError as error:
+            return f"{error.message}; {remove}"
+        # somebody was stopped before the first frame
+        if manifest is None:
+            return ""
+        if not _is_same_work(manifest, run.manifest):
+            return f"it was made from other masks, settings or another clip; {remove}"
+        sizes = run.manifest.working_size, manifest.working_size
+        if None not in sizes and sizes[0] != sizes[1]:
+            return (
+                f"its propagator worked at {sizes[1]} px, that of this run at {sizes[0]}; {remove}"
+            )
+        for index in run.take_in(part, manifest):
+            taken.frames.append(index)
+            _note_unseen(taken.unseen, run, index)
+            reporter.saved(index)
+        shutil.rmtree(part.folder, ignore_errors=True)
+    return ""
+
+
+def _plain_name(part: ClipWorkspace) -> str:
+    """Of its folder, as it is typed."""
+    match = _NAME.fullmatch(part.folder.name)
+    return "-".join(str(int(one)) for one in match.groups()) if match else part.folder.name
 
 
 def discard(clip: ClipWorkspace) -> None:

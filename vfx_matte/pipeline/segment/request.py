@@ -110,6 +110,9 @@ class SegmentResult:
     computed: int
     """How many frames were made now."""
 
+    taken_in: int
+    """How many were made before, as parts, and are now the clip's."""
+
     objects: Mapping[int, str]
     """Id → painted colour, "#rrggbb"."""
 

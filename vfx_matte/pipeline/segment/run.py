@@ -83,7 +83,8 @@ def segment_clip(
         request = with_objects_of_text(clip, request, workspace=own, reporter=reporter)
     plan = plan_segment(clip, request, workspace=own, reporter=reporter)
     done = run_segment(plan, reporter=reporter, sharing=sharing)
-    earlier = own.manifest() if request.update and done.computed else None
+    is_changed = request.update and done.computed + done.taken_in
+    earlier = own.manifest() if is_changed else None
     if earlier is not None and _DETECTED in earlier.outputs:
         again = command("export", clip.path, format=_DETECTED, **workspace_option(workspace))
         reporter.notify(
@@ -142,9 +143,12 @@ def run_segment(
         unseen: Unseen = {object_id: [] for object_id in plan.manifest.objects}
         if is_whole and plan.request.fresh:
             discard(plan.workspace)
+        taken_in = 0
         if is_whole:
             # of an earlier run that was stopped, or of other machines
-            _join(unseen, take_in(run, reporter=reporter))
+            taken = take_in(run, reporter=reporter)
+            taken_in = len(taken.frames)
+            _join(unseen, taken.unseen)
             if sharing is not None and run.missing:
                 _join(unseen, share_out(run, sharing, reporter=reporter))
         left = _missing(run, span)
@@ -158,7 +162,8 @@ def run_segment(
         masks=plan.workspace.masks_folder,
         start=number(plan.manifest.start),
         stop=number(plan.manifest.stop),
-        computed=missing,
+        computed=missing - taken_in,
+        taken_in=taken_in,
         objects={object_id: hex_color(color) for object_id, color in plan.manifest.objects.items()},
         propagator=plan.propagator.name,
         seconds=time.monotonic() - plan.began,

@@ -42,7 +42,8 @@ class Sharing:
 def share_out(run: SegmentRun, sharing: Sharing, *, reporter: Reporter) -> dict[int, list[int]]:
     """Make the parts of a run that are missing; those that end are taken in at once.
 
-    Where there is nothing to divide at, one line says so and nothing is made.
+    Where there is nothing to divide at, one line says so and nothing is made; nor is anything where
+    one part alone is missing.
 
     Args:
         run: of the whole clip; it holds the clip's lock.
@@ -57,17 +58,20 @@ def share_out(run: SegmentRun, sharing: Sharing, *, reporter: Reporter) -> dict[
         StoppedError: `reporter.stops`.
         KeyboardInterrupt: Ctrl-C; finished frames are kept.
     """
-    manifest = run.manifest
-    parts = [
-        part
-        for part in divided(manifest, workers=sharing.workers)
-        if any(begin < part.stop and part.start < end for begin, end in run.missing)
-    ]
-    if len(parts) < 2:
+    whole = divided(run.manifest, workers=sharing.workers)
+    if len(whole) < 2:
         reporter.notify(
             "this clip is one part: there is no cut, and no reference that shows every object, to"
             " divide it at"
         )
+        return {}
+    parts = [
+        part
+        for part in whole
+        if any(begin < part.stop and part.start < end for begin, end in run.missing)
+    ]
+    # the only one that is left is made without a process beside this one
+    if len(parts) < 2:
         return {}
     missing = sum(end - begin for begin, end in run.missing)
     with reporter.progress("segment", missing) as step:
@@ -126,7 +130,8 @@ class _Shares:
                 break
             self.reporter.notify(f"part {name} failed, it is tried again: {ended.error}")
         with self.lock:
-            for object_id, frames in take_in(self.run, reporter=self.reporter).items():
+            taken = take_in(self.run, reporter=self.reporter, awaited=place)
+            for object_id, frames in taken.unseen.items():
                 self.unseen[object_id] += frames
 
 
