@@ -102,6 +102,14 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert any("nearly full" in line for line in examined(tmp_path).advice)
 
 
+def test_a_workspace_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    assert examined(tmp_path).machine.workspace_writable
+    (tmp_path / "file").write_text("")
+    found = examined(tmp_path, workspace=tmp_path / "file" / "workspace")
+    assert not found.machine.workspace_writable
+    assert "nothing can be written" in found.advice[0]
+
+
 def test_command(cli: CommandLine) -> None:
     found = json.loads(cli("doctor", "--no-speed", "--json").stdout)
     assert found["propagator"] == "builtin"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from collections.abc import Sequence
@@ -49,6 +50,9 @@ class Machine:
 
     workspace_free_bytes: int
     """Free on the disk of the workspace."""
+
+    workspace_writable: bool
+    """Whether files can be made in the workspace, or it can be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,7 @@ def _machine(workspace: Path) -> Machine:
         opencv_threads=opencv_threads(),
         gpu=driver_problem() or "",
         workspace_free_bytes=shutil.disk_usage(folder).free,
+        workspace_writable=folder.is_dir() and os.access(folder, os.W_OK | os.X_OK),
     )
 
 
@@ -190,6 +195,10 @@ def _advice(
 ) -> list[str]:
     """What would make it better or faster here, the most useful first."""
     lines = []
+    if not machine.workspace_writable:
+        lines.append(
+            f"nothing can be written to the workspace: {option('workspace')} names another"
+        )
     there = {one.entry.name for one in weights}
     installed = {one.name for one in packages if one.version is not None}
     if not machine.gpu and tools.device is Device.CPU:
