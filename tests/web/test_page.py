@@ -6,12 +6,9 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
-from support.messages import said_by
 
-import vfx_matte
 from vfx_matte.web.routes.page import STATIC
 
 SCRIPTS = {path.name: path.read_text("utf-8") for path in sorted(STATIC.glob("*.js"))}
@@ -70,41 +67,6 @@ def test_every_text_has_a_chinese_one() -> None:
     said = {text for script in SCRIPTS.values() for text in CALLED.findall(script)}
     said |= set(re.findall(r'(?:label|group): "([^"]+)"', SCRIPTS["keys.js"]))
     assert (said | READ.texts) - known == set()
-
-
-PACKAGE = Path(vfx_matte.__file__).parent
-# what somebody at the page is told, not a programmer or whoever starts the program
-SAYING = [
-    *sorted((PACKAGE / "pipeline" / "studio").glob("*.py")),
-    *(PACKAGE / name for name in (
-        "web/routes/edits.py", "web/routes/frames.py", "web/routes/work.py", "web/service.py",
-        "web/masks.py", "web/events.py", "references/reading.py", "first_mask/base.py",
-        "first_mask/marks.py", "first_mask/graph_cut.py", "pipeline/first_mask/marking.py",
-        "pipeline/render/encoding.py", "media/encode_plan.py",
-    )),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("path", SAYING, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_what_the_engine_says_has_a_chinese_text(path: Path) -> None:
-    known = {quoted or bare for quoted, bare in ENTRY.findall(SCRIPTS["chinese.js"])}
-    unescaped = (re.sub(r"\\(.)", r"\1", one) for one in known)
-    blank = {re.sub(r"\{\w+\}", "{}", one) for one in unescaped}
-    assert said_by(path) - blank == set()
-
-
-def test_the_engines_texts_are_read() -> None:
-    found = {text for path in SAYING for text in said_by(path)}
-    assert {"the object is locked", "there is no object {}", "look for cuts"} <= found
-    assert len(found) > 120
-
-
-def test_a_text_keeps_its_blanks_in_chinese() -> None:
-    pairs = re.findall(r'^  "([^"]+)":\s+"([^"]+)",$', SCRIPTS["chinese.js"], re.MULTILINE)
-    assert len(pairs) > 100
-    blanks = re.compile(r"\{\w+\}")
-    for english, chinese in pairs:
-        assert set(blanks.findall(english)) == set(blanks.findall(chinese)), english
 
 
 def test_the_scripts_types_hold() -> None:

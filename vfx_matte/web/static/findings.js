@@ -81,8 +81,9 @@ export class Findings {
     const at = found.findIndex(({ index }) => index === store.state.index);
     const next = found[(at + 1) % found.length];
     player.goto(next.index);
-    if (next.object) this.app.objects.choose(next.object);
-    notices.status(`${this.app.timeline.text(next.index)}: ${next.reason}`);
+    const object = store.objects.find(({ id }) => id === next.object);
+    if (object) this.app.objects.choose(object.id);
+    notices.status(`${this.app.timeline.text(next.index)}: ${reasonOf(next, object?.name)}`);
   }
 
   /** @param {Kind} kind */
@@ -108,6 +109,7 @@ export class Findings {
               type: "button",
               class: "finding",
               "data-focus": String(one.index),
+              title: t(one.do ?? ""),
               click: () => {
                 player.goto(one.index);
                 if (object) objects.choose(object.id);

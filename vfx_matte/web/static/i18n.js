@@ -17,7 +17,14 @@ export function setLanguage(chosen) {
   location.reload();
 }
 
-const words = language() === "zh" ? (await import("./chinese.js")).CHINESE : {};
+/** What the page says, and what the engine says. @type {Record<string, string>[]} */
+const [page, engine] = language() === "zh"
+  ? await Promise.all([
+    import("./chinese.js").then(({ CHINESE }) => CHINESE),
+    import("./engine_chinese.js").then(({ ENGINE_CHINESE }) => ENGINE_CHINESE),
+  ])
+  : [{}, {}];
+const words = { ...engine, ...page };
 
 /** Texts with blanks that the server fills, the one with the most words of its own first.
  * @type {{pattern: RegExp, names: string[], said: string}[]} */
@@ -32,7 +39,7 @@ function matched(text) {
   if (text.length > LONGEST) return null;
   if (!filled.length) {
     const own = (/** @type {string} */ key) => key.replace(/\{\w+\}/g, "").length;
-    filled = Object.entries(words)
+    filled = Object.entries(engine)
       .filter(([key]) => /\{\w+\}/.test(key))
       .sort(([one], [other]) => own(other) - own(one))
       .map(([key, said]) => ({
@@ -43,6 +50,8 @@ function matched(text) {
         said,
       }));
   }
+  const list = listed(text);
+  if (list) return list;
   for (const { pattern, names, said } of filled) {
     const found = pattern.exec(text);
     if (!found) continue;
@@ -54,12 +63,23 @@ function matched(text) {
 }
 
 /**
+ * A list of texts, all of which are known: of names that users gave, commas are left alone.
+ * @param {string} text
+ * @returns {string | null}
+ */
+function listed(text) {
+  const parts = text.split(", ");
+  if (parts.length < 2 || parts.some((part) => !(part in words))) return null;
+  return parts.map((part) => words[part]).join("、");
+}
+
+/**
  * A text in the language of the page.
  * @param {string} text in English, of the page or as the server filled it
  * @param {Record<string, string | number>} [values] for what stands in braces
  */
 export function t(text, values = {}) {
-  const known = /** @type {Record<string, string>} */ (words)[text];
+  const known = words[text];
   const isFilled = known === undefined && language() === "zh" && /[a-z]/i.test(text);
   const said = known ?? ((isFilled && matched(text)) || text);
   return said.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));

@@ -1,0 +1,244 @@
+# ruff: noqa: ANN401
+"""The page in Chinese: its own words, and whatever the engine can say to somebody at the page.
+
+The engine's texts are read from the source of every module that the studio can reach, so a new text
+without a translation is noticed here. What is left out stands in a list, with the reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.messages import said_by, sentences_of
+from support.reachable import PACKAGE, modules, reachable
+from support.studio_server import GROUPS, Client
+
+from vfx_matte.cli.typed import as_typed
+from vfx_matte.settings import ini
+from vfx_matte.web.routes.page import STATIC
+from vfx_matte.web.spelling import Speller
+from vfx_matte.wording import command, option
+
+ENTRY = re.compile(r'^  (?:"((?:[^"\\]|\\.)*)"|(\w+)):', re.MULTILINE)
+PAIR = re.compile(r'^  "([^"]+)":\s+"([^"]+)",$', re.MULTILINE)
+FILES = {name: (STATIC / name).read_text("utf-8") for name in ("chinese.js", "engine_chinese.js")}
+KNOWN = {
+    re.sub(r"\{\w+\}", "{}", re.sub(r"\\(.)", r"\1", quoted or bare))
+    for name, text in FILES.items()
+    for quoted, bare in ENTRY.findall(text)
+    # the page fills its own blanks; what comes filled is looked for among the engine's texts
+    if name == "engine_chinese.js" or "{" not in quoted
+}
+
+LEFT_OUT = {
+    "vfx_matte": "for programmers",
+    "vfx_matte.web.guard": "for programs: a page that is let in never hears it, and one that is not"
+    " has words of its own",
+    "vfx_matte.web.routes.page": "for programs: the page asks for no file that is not there",
+    "vfx_matte.weights.table": "for whoever writes weights.toml",
+    "vfx_matte.weights.download": "the page is told in one line that a fetch failed, not why",
+    "vfx_matte.weights.package_file": "the page is told in one line that a fetch failed, not why",
+    "vfx_matte.pipeline.batch.processes": "the studio starts no other processes",
+    "vfx_matte.pipeline.segment.workers": "the studio starts no other processes",
+    "vfx_matte.pipeline.segment.parts": "the studio names no parts",
+    "vfx_matte.pipeline.first_mask.making": "of the mask files of a command; the page has no files",
+    "vfx_matte.pipeline.first_mask.records": "of the options of a command",
+    "vfx_matte.pipeline.export.conform": "of a command; a package uses none of what is refused",
+    "vfx_matte.pipeline.export.frame_map_check": "of a command",
+    "vfx_matte.pipeline.review.findings": "of a command's limit",
+    "vfx_matte.pipeline.render.exr": "the page names no output file, and the usual ones are no EXR",
+    "vfx_matte.media.writers.exr": "the page names no output file, and the usual ones are no EXR",
+    "vfx_matte.media.writers.numbered_files": "the page names no output file",
+    "vfx_matte.media.open": "of the command line's options for opening the clip",
+    "vfx_matte.media.sequence": "told at the terminal while the clip is opened",
+    "vfx_matte.numbering": "told at the terminal while the clip is opened",
+    "vfx_matte.media.readers.conformed": "told of clips that a command conformed",
+    "vfx_matte.media.readers.part": "told of parts of clips, which only commands read",
+    "vfx_matte.timecode": "a timecode that cannot be read is left out, and nothing is said",
+    "vfx_matte.programs.record": "for programmers: the records of editing programs are fixed",
+    "vfx_matte.propagate.fake": "for tests",
+    "vfx_matte.programs.notes": "the notes in a package are files in English",
+    "vfx_matte.programs.premiere": "the notes in a package are files in English",
+    "vfx_matte.programs.aftereffects": "the notes in a package are files in English",
+    "vfx_matte.programs.resolve": "the notes in a package are files in English",
+    "vfx_matte.programs.finalcut": "the notes in a package are files in English",
+    "vfx_matte.programs.capcut": "the notes in a package are files in English",
+    "vfx_matte.programs.web": "the notes in a package are files in English",
+}
+"""Module → why nobody at the page is told what it says."""
+
+FINDINGS = ("MEASURES", "advise", "_area_jump", "_usually", "_MAY_BE_OPEN")
+"""What in measure/registry.py words a finding."""
+
+# of the curves in a report
+DRAWN = (
+    "Edge on the picture", "Width of the soft edge", "in pixels",
+    "area of enclosed background, as a part of the object's",
+    "area of small loose pieces, as a part of the object's",
+    "how much of the mask is expected to be right; what went wrong on the way counts too",
+    "part of the picture that the mask covers; dots where it jumps",
+    "what changes on one frame alone, as a part of the object's area",
+    "whether the mask's edge lies where the picture has one; 50 % = no more than beside it",
+    "with the mask of the frame before, warped by optical flow",
+)  # fmt: skip
+"""Words of the report that `qc` writes, which the page does not show."""
+
+REACHED = sorted(
+    reachable("vfx_matte.pipeline.studio", "vfx_matte.web.routes", "vfx_matte.web.app")
+)
+SAYING = [name for name in REACHED if name not in LEFT_OUT and said_by(modules()[name])]
+
+
+@pytest.mark.parametrize("name", SAYING)
+def test_what_the_engine_says_has_a_chinese_text(name: str) -> None:
+    assert said_by(modules()[name]) - KNOWN == set()
+
+
+def test_the_reasons_of_problems_have_a_chinese_text() -> None:
+    found = sentences_of(PACKAGE / "measure" / "registry.py", FINDINGS)
+    assert len(found) > 25
+    assert found - KNOWN == set(DRAWN)
+
+
+def test_what_is_left_out_is_there_and_reached() -> None:
+    assert LEFT_OUT.keys() - set(REACHED) == set()
+
+
+def test_the_engines_texts_are_read() -> None:
+    found = {text for name in SAYING for text in said_by(modules()[name])}
+    assert {
+        "the object is locked",  # an error
+        "there is no object {}",  # with a blank
+        "look for cuts",  # a stage
+        "masks stop at the shot cuts, frame {}{}; {} carries them across",  # given back, said later
+        "{} is being segmented by another run of vfx-matte",  # one of two
+        "in the vfx-matte folder: pip install -e '.[{}]'",  # a hint that others use
+        "{} propagator (as asked)",  # a decision
+    } <= found
+    assert len(found) > 500
+
+
+def test_pythons_own_exceptions_are_not_for_people(tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text(
+        'def f():\n    raise ValueError("the array is flat")\n'
+        '    raise MaskError("the mask is flat", hint="paint it")\n'
+    )
+    assert said_by(file) == {"the mask is flat", "paint it"}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_option_is_explained_in_chinese(group: str) -> None:
+    hidden = re.search(r"HIDDEN = new Set\(\[(.*)\]\)", (STATIC / "export.js").read_text("utf-8"))
+    assert hidden is not None
+    texts = {
+        re.sub("⟦.*?⟧", "{}", item.metadata["short"] or item.metadata["explanation"])
+        for item in dataclasses.fields(getattr(ini.Settings(), group))
+        if f'"{item.name}"' not in hidden[1]
+    }
+    assert texts - KNOWN == set()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_text_keeps_its_blanks(name: str) -> None:
+    pairs = PAIR.findall(FILES[name])
+    assert len(pairs) > 100
+    blanks = re.compile(r"\{\w+\}")
+    for english, chinese in pairs:
+        assert set(blanks.findall(english)) == set(blanks.findall(chinese)), english
+
+
+def test_no_text_is_translated_twice() -> None:
+    keys = [quoted or bare for text in FILES.values() for quoted, bare in ENTRY.findall(text)]
+    assert sorted({key for key in keys if keys.count(key) > 1}) == []
+
+
+SPELL = Speller(as_typed)
+SAID = {
+    "lost 21 % of its area against the frames before; flickers: 6.0 % of its area changes on this"
+    " frame alone (usually 0.5 %)": "面积比之前的帧减少了 21 %；闪烁：仅此一帧就有 6.0 % 的面积变化"
+    " （通常 0.5 %）",
+    "has 2 holes, 3.0 % of its area (usually 0.0 %)": "有 2 个空洞，占其面积的 3.0 %"
+    " （通常 0.0 %）",
+    SPELL(f"render with {option('fill_holes', 200)}, or paint a mask on frame 7"): "请用"
+    " “填补空洞” = 200 渲染，或在第 7 帧绘制遮罩",
+    "built-in propagator (no weights needed)": "内置 传播器（不需要权重）",
+    SPELL(
+        f"built-in propagator, with U²-Netp ({option('network', False)} does without)"
+    ): "内置 传播器，配合 U²-Netp（关闭“网络” 则不用）",
+    "12 frames verified: frame count, timestamps, sound": "已验证 12 帧：帧数、时间戳、声音",
+    SPELL(
+        f"masks stop at the shot cuts, frame 9 (0:00.360); {option('cuts', 'ignore')} carries them"
+        " across"
+    ): "遮罩在切点处停止，第 9 (0:00.360) 帧；“切点” = ignore 可让遮罩跨过切点",
+    "frames made again: 4 to 9; the others stay as they are": "重新生成的帧：4 至 9；其余保持不变",
+    SPELL(f"make them: {command('segment', 'a.mp4')}"): "请生成：“双向传播”",
+    "unknown edges 'x, y'": "未知的 边缘方式 'x, y'",
+}
+"""What the engine says, as it comes to the page, and what the page shows."""
+
+
+@pytest.fixture
+def tab(page: Client) -> Iterator[Any]:
+    """The page in a Chinese browser."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if (chromium := shutil.which("chromium")) is None:
+        pytest.skip("there is no chromium")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        opened = browser.new_context(locale="zh-CN").new_page()
+        opened.goto(f"http://{page.authority}/#token={page.token}")
+        opened.wait_for_selector("#frame[data-index]")
+        yield opened
+        browser.close()
+
+
+@pytest.mark.slow
+def test_filled_texts_are_recognized(tab: Any) -> None:
+    """Each by its own entry, whatever fills it: none stands in the way of another."""
+    told: dict[str, Any] = tab.evaluate(
+        """async (said) => {
+          const { t } = await import("./i18n.js");
+          const { ENGINE_CHINESE } = await import("./engine_chinese.js");
+          const wrong = {};
+          for (const [key, chinese] of Object.entries(ENGINE_CHINESE)) {
+            const names = [...key.matchAll(/\\{(\\w+)\\}/g)].map(([, name]) => name);
+            const own = key.replace(/\\{\\w+\\}/g, "");
+            if (names.length === 0 || !/[a-z]{3}/i.test(own)) continue;
+            const fill = (text) => names.reduce(
+              (made, name, at) => made.replaceAll(`{${name}}`, `'Ä${at}'`), text);
+            const shown = t(fill(key));
+            if (shown !== fill(chinese)) wrong[key] = shown;
+          }
+          return { wrong, said: said.map((text) => t(text)) };
+        }""",
+        list(SAID),
+    )
+    assert told["wrong"] == {}
+    assert dict(zip(SAID, told["said"], strict=True)) == SAID
+
+
+@pytest.mark.slow
+def test_problems_are_read_out_in_chinese(
+    page: Client, tab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = {
+        "index": 9,
+        "object": 1,
+        "reason": "object 1 lost 50 % of its area against the frames before",
+        "do": "paint a mask on frame 9",
+    }
+    monkeypatch.setattr(page.studio, "problems", lambda: [problem])
+    tab.keyboard.press("w")
+    status = tab.get_by_role("status")
+    status.get_by_text("Object 1 面积比之前的帧减少了 50 %").wait_for()
+    tab.get_by_role("tab", name="问题", exact=True).click()
+    found = tab.locator("#problems-list button")
+    assert found.get_attribute("title") == "请在第 9 帧绘制遮罩"
+    assert "面积比之前的帧减少了 50 %" in found.inner_text()
