@@ -690,6 +690,8 @@ export const ENGINE_CHINESE = {
   "Put each object on its own track.": "每个对象放在单独的轨道上。",
   "25, 30000/1001 …; auto = the program's nearest.": "25、30000/1001 等；auto = 剪辑软件中最接近的帧率。",
   "auto, hard, median, feather, guided, closed-form, vitmatte.": "auto、hard、median、feather、guided、closed-form、vitmatte。",
+  "frames {a} are not a range of numbers": "{a} 不是帧号范围",
+  "give the first and the last one: 1001-1024; one frame is 1001-1001": "请给出首尾两个：1001-1024；单帧为 1001-1001",
   "object {id} {what}": "对象 {id} {what}",
   " (no weights needed)": "（不需要权重）",
   ", weights {path}": "，权重 {path}",
