@@ -98,6 +98,9 @@ ROOMS = {
     "matting.vitmatte": Room(
         2, "wording errors printable backend masks pretrained settings", "numpy torch"
     ),
+    # the one place that knows the compiler; what it compiles is imported where it is called
+    "matting.compiled.jit": Room(2, "", "numba"),
+    "matting.compiled": Room(2, "backend", "numpy cv2"),
     "matting": Room(2, "errors choices backend masks picture settings", "numpy cv2"),
     "composite": Room(2, "wording errors choices backend masks picture", "numpy cv2"),
     "workspace": Room(

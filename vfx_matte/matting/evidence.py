@@ -80,6 +80,11 @@ class Reading:
     """The model that it was read with, for every pixel: see `LocalColors.model`."""
 
 
+def half_bands(scale: float) -> float:
+    """How many halves of the usual band a px is, in a frame of this size against 1080 lines."""
+    return 2 / max(LEAST_BAND_PX, BAND_PX * scale)
+
+
 def read(problem: AlphaProblem) -> Reading:
     """Read alpha off the linear model of the colours nearby."""
     near = problem.colors.sample(problem.region)
@@ -88,7 +93,7 @@ def read(problem: AlphaProblem) -> Reading:
 
 def evidence(problem: AlphaProblem, reading: Reading) -> Array:
     """What is seen of the unknown pixels, in the order of the array: float32 (len(NAMES), n)."""
-    module = xp(problem.image)
+    module, image = xp(problem.picture), problem.image
     alpha, near, rough = (
         reading.alpha,
         reading.model,
@@ -101,8 +106,7 @@ def evidence(problem: AlphaProblem, reading: Reading) -> Array:
         return taken
 
     # in half bands, as sizes follow the frame: one fit serves all
-    unit = np.float32(2 / max(LEAST_BAND_PX, BAND_PX * problem.scale))
-    distance = problem.distance * unit
+    distance = problem.distance * np.float32(half_bands(problem.scale))
     # far from the edge the mask decides, so that means around a pixel are not misled there
     likely = module.where(
         module.abs(distance) < 2 * FAR, module.clip(alpha, 0, 1), distance > 0
@@ -112,16 +116,14 @@ def evidence(problem: AlphaProblem, reading: Reading) -> Array:
     # little where that is small
     contrast, level = near[..., 8], near[..., 9]
     of_luma = module.clip(
-        (luma(problem.image) - level) * contrast / (contrast * contrast + np.float32(FAINT)), -1, 1
+        (luma(image) - level) * contrast / (contrast * contrast + np.float32(FAINT)), -1, 1
     )
     mean = box_mean(likely, large)
     spread = box_mean(likely * likely, large) - mean * mean
     # the rows in the order of NAMES, of unknown pixels only; around 0, so that a change of sides is
     # a change of sign
     rows: Array = module.empty((len(NAMES), len(unknown)), np.float32)
-    picture, near, rough, distance = map(
-        of_unknown, (problem.image, near[..., 4:8], rough, distance)
-    )
+    picture, near, rough, distance = map(of_unknown, (image, near[..., 4:8], rough, distance))
     half = np.float32(0.5)
     rows[0] = module.clip(of_unknown(alpha), -0.5, 1.5) - half
     rows[1] = module.clip(rows[0], -0.5, 0.5)

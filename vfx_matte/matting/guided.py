@@ -15,8 +15,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from vfx_matte.backend import Array, box_mean, xp
-from vfx_matte.matting.evidence import VARIANCE, WINDOWS_PX, Reading, evidence, read
-from vfx_matte.matting.perceptron import predict
+from vfx_matte.matting import compiled
+from vfx_matte.matting.evidence import (
+    FAINT,
+    VARIANCE,
+    WINDOWS_PX,
+    Reading,
+    evidence,
+    half_bands,
+    read,
+)
+from vfx_matte.matting.local_colors import FAR
+from vfx_matte.matting.perceptron import predict, units
 from vfx_matte.matting.problem import BACKGROUND, SUBJECT, UNKNOWN, AlphaProblem
 
 DOUBT = 0.002
@@ -52,14 +62,22 @@ In a small one the gain itself is noisy: 11 px cost 0.4 % of hair's SAD and of f
 class GuidedAlpha:
     """The estimator described above."""
 
-    margin_px: int = GAIN_WINDOW_PX // 2 + 1
+    # one window is looked at in the other: what is settled around a pixel, then its differences
+    margin_px: int = GAIN_WINDOW_PX // 2 + WINDOWS_PX[-1] // 2 + 1
     tile_px: int = 384
     in_threads: bool = True
 
     def __call__(self, problem: AlphaProblem) -> Array:
         """Alpha as float32 (h, w) in 0..1."""
+        if compiled.usable(problem.picture):
+            return _compiled_alpha(problem)
+        return self.by_arrays(problem)
+
+    @staticmethod
+    def by_arrays(problem: AlphaProblem) -> Array:
+        """The same on every device, in as many steps as there are ideas."""
         # alpha as the colours say it, then as the fitted function says it with all that is known
-        module, unknown = xp(problem.image), problem.trimap == UNKNOWN
+        module, unknown = xp(problem.picture), problem.trimap == UNKNOWN
         reading = read(problem)
         alpha = module.clip(reading.alpha, 0, 1)
         alpha[unknown] = module.clip(predict(evidence(problem, reading)), 0, 1)
@@ -74,6 +92,47 @@ class GuidedAlpha:
             + problem.trusted * _wiener_gain(problem, reading, difference) * difference
         )
         return result
+
+
+def _compiled_alpha(problem: AlphaProblem) -> Array:
+    """What `GuidedAlpha.by_arrays` finds, in fewer steps."""
+    from vfx_matte.matting.compiled.pixels import Sizes, Tile, alpha_of
+
+    scale = problem.scale
+    small, large, gain = (
+        max(3, round(window * scale)) | 1 for window in (*WINDOWS_PX, GAIN_WINDOW_PX)
+    )
+    rows, columns = problem.region
+    tile = Tile(
+        picture=problem.picture,
+        trimap=problem.trimap,
+        own_edge=problem.own_edge,
+        distance=problem.distance,
+        trusted=problem.trusted,
+        hairy=problem.hairy,
+        top=rows.start,
+        left=columns.start,
+        near=problem.colors.model,
+        near_px=problem.colors.block_px,
+        rough=problem.rough.model,
+        rough_px=problem.rough.block_px,
+    )
+    sizes = Sizes(
+        small=small,
+        large=large,
+        gain=gain,
+        unit=half_bands(scale),
+        far=FAR,
+        variance=VARIANCE,
+        faint=FAINT,
+        per_decay=1 / (DECAY_PX * scale),
+        common=COMMON,
+        per_doubt=1 / DOUBT,
+        per_near=1 / (NEAR_PX * scale),
+        farthest=FARTHEST,
+        per_hair=1 / HAIR,
+    )
+    return alpha_of(tile, sizes, units())
 
 
 def _wiener_gain(problem: AlphaProblem, reading: Reading, difference: Array) -> Array:

@@ -20,6 +20,7 @@ from functools import partial
 import numpy as np
 
 from vfx_matte.backend import Array, Region, box_mean, enlarged, shrunk, side_by_side, xp
+from vfx_matte.matting import compiled
 
 BLOCK_PX = 6
 """Side of the blocks at 1080 lines; scaled with the frame."""
@@ -116,6 +117,13 @@ def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float)
         scale: of the frame against 1080 lines.
     """
     block_px = block_size(scale)
+    if compiled.usable(image):
+        return _compiled_colors(image, distance, band_px, block_px)
+    return learn_by_arrays(image, distance, band_px=band_px, block_px=block_px)
+
+
+def learn_by_arrays(image: Array, distance: Array, *, band_px: float, block_px: int) -> LocalColors:
+    """What `learn_colors` says, on every device."""
     colors, grain = _blocks(image, block_px)
     side = shrunk(distance, block_px)
     half = band_px / 2
@@ -147,6 +155,35 @@ def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float)
     return LocalColors(model, alpha, sure, block_px, (int(image.shape[0]), int(image.shape[1])))
 
 
+def _compiled_colors(image: Array, distance: Array, band_px: float, block_px: int) -> LocalColors:
+    """What `learn_by_arrays` finds, in fewer steps."""
+    from vfx_matte.matting.compiled.clouds import learn
+
+    model, alpha, sure = learn(
+        image,
+        shrunk(image, block_px),
+        shrunk(distance, block_px),
+        block_px=block_px,
+        step=_sample_step(block_px),
+        band_px=band_px,
+        windows=WINDOWS,
+        noise=NOISE,
+        sure_from=SURE,
+        passes=PASSES,
+        around=AROUND,
+        far=FAR,
+    )
+    return LocalColors(model, alpha, sure, block_px, (int(image.shape[0]), int(image.shape[1])))
+
+
+def _sample_step(block_px: int) -> int:
+    """Every which pixel of a block is taken, so that every block has as many samples."""
+    return max(
+        (divisor for divisor in range(1, block_px // SAMPLES + 1) if block_px % divisor == 0),
+        default=1,
+    )
+
+
 def _blocks(image: Array, block_px: int) -> tuple[Array, list[Array]]:
     """Mean colour of every block, float32 (h, w, 3) in 0..1, and the covariance of the pixels in it
     (as PAIRS).
@@ -155,11 +192,7 @@ def _blocks(image: Array, block_px: int) -> tuple[Array, list[Array]]:
     has one colour on the whole. The covariance is that of an even sample, SAMPLES × SAMPLES pixels
     or more.
     """
-    # the sample's step divides the block, so that every block has as many samples
-    step = max(
-        (divisor for divisor in range(1, block_px // SAMPLES + 1) if block_px % divisor == 0),
-        default=1,
-    )
+    step = _sample_step(block_px)
     sample, factor = (
         image[::step, ::step].astype(np.float32) * np.float32(1 / 255),
         block_px // step,

@@ -57,6 +57,12 @@ def _weights() -> _Weights:
     )
 
 
+def units() -> tuple[Array, Array, Array]:
+    """What g alone is made of: W (UNITS, evidence), b (UNITS,) and v (UNITS,), float32."""
+    slopes, offsets, votes = _weights()
+    return slopes[:UNITS], offsets[:UNITS, 0], votes[0, :UNITS]
+
+
 def predict(rows: Array) -> Array:
     """Alpha of every column of the evidence: float32 (len(NAMES), n) to float32 (n,), about 0..1
     but not limited to it.

@@ -12,7 +12,7 @@ import numpy as np
 
 from vfx_matte.backend import Array, Region, both, bounding_box, box_mean, side_by_side, xp
 from vfx_matte.masks import Image, Mask, Matte
-from vfx_matte.matting import sizes
+from vfx_matte.matting import compiled, sizes
 from vfx_matte.matting.estimators import open_estimator
 from vfx_matte.matting.local_colors import LocalColors, block_size, learn_colors
 from vfx_matte.matting.mask_edges import (
@@ -93,7 +93,7 @@ class Edge:
     def part(self, region: Region) -> AlphaProblem:
         """What an estimator is given for a part of the region."""
         return AlphaProblem(
-            image=self.picture[region].astype(np.float32) * np.float32(1 / 255),
+            picture=self.picture[region],
             trimap=self.trimap[region],
             prior=self.prior[region],
             own_edge=self.own_edge[region],
@@ -279,7 +279,8 @@ def find_edge(
             return rough, trusted, edged, edged
         # without probabilities: a plain ramp to begin with, and the mask's edge without its steps
         ramp = xp(mask).clip(0.5 + distance / np.float32(RAMP_PX * max(scale, 0.25)), 0, 1)
-        return rough, trusted, ramp, _smoothed(binary, max(3, round(SMOOTHING_PX * scale)) | 1)
+        window_px = max(3, round(SMOOTHING_PX * scale)) | 1
+        return rough, trusted, ramp, smoothed_edge(binary, distance, window_px)
 
     learn = partial(learn_colors, picture, distance, band_px=width_px, scale=scale)
     colors, (rough, trusted, prior, own_edge) = both(learn, learn_rough, on=mask)
@@ -316,13 +317,31 @@ def find_edge(
     )
 
 
-def _smoothed(binary: Array, window_px: int) -> Array:
-    """A mask's own edge without its steps, soft over a fifth of the window, thin parts over less:
-    uint8 0 and 1 to float32 in 0..1.
+def smoothed_edge(binary: Array, distance: Array, window_px: int) -> Array:
+    """A mask's own edge without its steps, soft over a fifth of the window, thin parts over less.
+
+    Args:
+        binary: uint8 (h, w) of 0 and 1.
+        distance: from `signed_distance`.
+        window_px: odd side of the window.
+
+    Returns:
+        Float32 (h, w) in 0..1.
     """
+    narrow_px = max(3, round(window_px * THIN_SHARE)) | 1
+    if not compiled.usable(binary):
+        return _smoothed(binary, window_px, narrow_px)
+    from vfx_matte.matting.compiled.own_edge import smoothed
+
+    return smoothed(
+        binary, distance, wide_px=window_px, narrow_px=narrow_px, thin=THIN, steepness=STEEPNESS
+    )
+
+
+def _smoothed(binary: Array, window_px: int, narrow_px: int) -> Array:
+    """What `smoothed_edge` says, on every device."""
     module, values = xp(binary), binary.astype(np.float32)
-    wide = _softened(values, window_px)
-    narrow = _softened(values, max(3, round(window_px * THIN_SHARE)) | 1)
+    wide, narrow = _softened(values, window_px), _softened(values, narrow_px)
     # a slope and no step, so that a part does not jump from frame to frame as it grows thinner
     difference, (low, high) = narrow - wide, THIN
     thin = module.clip((box_mean(module.abs(difference), window_px) - low) / (high - low), 0, 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from vfx_matte.backend import Array, box_sum, components, xp
+from vfx_matte.matting import compiled
 
 ONE = 65535
 """Full alpha."""
@@ -67,7 +68,15 @@ def without_loose_pieces(
     """
     # pieces first: a hole may be open only through one of them
     inside = (
-        _kept_pieces(alpha, binary, specks_px, anchored=anchored, diagonal=True, border=False)
+        _kept_pieces(
+            alpha,
+            binary,
+            specks_px,
+            anchored=anchored,
+            diagonal=True,
+            border=False,
+            inverted=False,
+        )
         if specks_px
         else None
     )
@@ -75,7 +84,13 @@ def without_loose_pieces(
         alpha = alpha * inside
     outside = (
         _kept_pieces(
-            ONE - alpha, 1 - binary, holes_px, anchored=anchored, diagonal=False, border=True
+            alpha,
+            binary,
+            holes_px,
+            anchored=anchored,
+            diagonal=False,
+            border=True,
+            inverted=True,
         )
         if holes_px
         else None
@@ -84,19 +99,43 @@ def without_loose_pieces(
 
 
 def _kept_pieces(
-    alpha: Array, binary: Array, area_px: int, *, anchored: bool, diagonal: bool, border: bool
+    alpha: Array,
+    binary: Array,
+    area_px: int,
+    *,
+    anchored: bool,
+    diagonal: bool,
+    border: bool,
+    inverted: bool,
 ) -> Array | None:
     """1 where alpha belongs to a piece that is kept, uint8 (H, W); None when there is nothing to
     drop.
 
     Args:
-        alpha: of one side.
-        binary: the mask of that side.
+        alpha: uint16 (H, W).
+        binary: the mask.
         area_px: the area up to which a piece is dropped.
         anchored: see `without_loose_pieces`.
         diagonal: whether pieces are joined at corners, too.
         border: whether what meets the border is kept.
+        inverted: whether the pieces of the background are meant: holes.
     """
+    if compiled.usable(alpha) and alpha.dtype == np.uint16:
+        from vfx_matte.matting.compiled.loose import kept_pieces
+
+        return kept_pieces(
+            alpha,
+            binary,
+            area_px,
+            faint=FAINT,
+            halo_px=HALO_PX,
+            anchored=anchored,
+            diagonal=diagonal,
+            border=border,
+            inverted=inverted,
+        )
+    if inverted:
+        alpha, binary = ONE - alpha, 1 - binary
     module, visible = xp(alpha), (alpha > FAINT).view(np.uint8)
     labels, count = components(visible, diagonal=diagonal)
     # the area that is measured: of the piece, or of the mask within it

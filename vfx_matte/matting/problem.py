@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from vfx_matte.backend import Array, Region
 from vfx_matte.matting.local_colors import LocalColors
 
@@ -16,8 +18,8 @@ BACKGROUND, UNKNOWN, SUBJECT = 0, 128, 255
 class AlphaProblem:
     """A part of a picture in which alpha is to be found; all arrays on one device."""
 
-    image: Array
-    """R'G'B' in 0..1, float32 (h, w, 3)."""
+    picture: Array
+    """R'G'B', uint8 (h, w, 3)."""
 
     trimap: Array
     """BACKGROUND, UNKNOWN and SUBJECT, uint8 (h, w)."""
@@ -48,6 +50,12 @@ class AlphaProblem:
 
     scale: float
     """Size of the whole frame against 1080 lines."""
+
+    @property
+    def image(self) -> Array:
+        """R'G'B' in 0..1, float32 (h, w, 3); made anew every time."""
+        unit: Array = self.picture.astype(np.float32) * np.float32(1 / 255)
+        return unit
 
 
 class AlphaEstimator(Protocol):

@@ -1,0 +1,80 @@
+"""Smooths a mask's own edge, as `picture_edges._smoothed` says, in the band alone where it
+changes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vfx_matte.backend import Array
+from vfx_matte.matting.compiled.jit import compiled
+from vfx_matte.matting.compiled.windows import gathered, laid, pixels_in, runs_of, window_means
+
+F = np.float32
+
+
+def smoothed(
+    binary: Array,
+    distance: Array,
+    *,
+    wide_px: int,
+    narrow_px: int,
+    thin: tuple[float, float],
+    steepness: float,
+) -> Array:
+    """The mask without its steps, thin parts smoothed over less: float32 (h, w) in 0..1.
+
+    Args:
+        binary: uint8 (h, w) of 0 and 1.
+        distance: signed distance to its edge in px, float32 (h, w).
+        wide_px: odd side of the window.
+        narrow_px: odd side of that of thin parts.
+        thin: the mean difference between both up to which the wide one counts, and from which on
+            the narrow one does.
+        steepness: how steep the edge is made again.
+    """
+    wide = _softened(binary, distance, wide_px, steepness)
+    narrow = _softened(binary, distance, narrow_px, steepness)
+    # a mean is wanted only where both differ
+    apart = np.abs(narrow - wide)
+    runs = runs_of((apart > 0).view(np.uint8))
+    means, edge, other = np.empty((3, pixels_in(runs)), np.float32)
+    window_means(apart, runs, wide_px, means)
+    gathered(wide, runs, edge)
+    gathered(narrow, runs, other)
+    low, high = thin
+    _mix(edge, other, means, F(low), F(1 / (high - low)))
+    laid(edge, runs, wide)
+    return wide
+
+
+def _softened(binary: Array, distance: Array, window_px: int, steepness: float) -> Array:
+    """Smooth twice in a window, and make the edge steep again."""
+    # farther away than a window's corner nothing but the pixel's own side is in it; distances are
+    # measured half a pixel before the edge
+    corner = window_px // 2 * np.sqrt(2) + 1
+    edge, away = binary.astype(np.float32), np.abs(distance)
+    near, far = (runs_of((away <= F(reach * corner)).view(np.uint8)) for reach in (1, 2))
+    once, twice = (np.empty(pixels_in(runs), np.float32) for runs in (near, far))
+    window_means(edge, near, window_px, once)
+    laid(once, near, edge)
+    window_means(edge, far, window_px, twice)
+    _steepen(twice, F(steepness))
+    laid(twice, far, edge)
+    return edge
+
+
+@compiled
+def _steepen(values: Array, steepness: np.float32) -> None:
+    """Make a ramp steeper around one half, in place."""
+    half = F(0.5)
+    for i in range(values.size):
+        values[i] = min(max(half + steepness * (values[i] - half), F(0)), F(1))
+
+
+@compiled
+def _mix(wide: Array, narrow: Array, means: Array, low: np.float32, per: np.float32) -> None:
+    """The narrow edge instead of the wide one as far as a part is thin, in place."""
+    for i in range(wide.size):
+        share = min(max((means[i] - low) * per, F(0)), F(1))
+        wide[i] += share * (narrow[i] - wide[i])

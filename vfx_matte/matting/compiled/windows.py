@@ -1,0 +1,170 @@
+"""Means of square windows and numbers between blocks, at the pixels alone where they are wanted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vfx_matte.backend import Array
+from vfx_matte.matting.compiled.jit import compiled
+
+F = np.float32
+
+
+def runs_of(wanted: Array) -> Array:
+    """Where a mask is not 0, as runs in the order of the array: int32 (n, 3), each its row, its
+    first column and the one after its last.
+
+    Args:
+        wanted: uint8 (H, W).
+    """
+    runs = np.empty((_count_runs(wanted), 3), np.int32)
+    _list_runs(wanted, runs)
+    return runs
+
+
+def pixels_in(runs: Array) -> int:
+    """How many pixels runs hold."""
+    return int((runs[:, 2] - runs[:, 1]).sum())
+
+
+@compiled
+def _count_runs(wanted: Array) -> int:
+    """How many runs there are."""
+    count = 0
+    for y in range(wanted.shape[0]):
+        count += wanted[y, 0] != 0
+        for x in range(1, wanted.shape[1]):
+            count += (wanted[y, x] != 0) & (wanted[y, x - 1] == 0)
+    return count
+
+
+@compiled
+def _list_runs(wanted: Array, runs: Array) -> None:
+    """List the runs."""
+    at = 0
+    width = wanted.shape[1]
+    for y in range(wanted.shape[0]):
+        x = 0
+        while x < width:
+            if not wanted[y, x]:
+                x += 1
+                continue
+            runs[at, 0] = y
+            runs[at, 1] = x
+            while x < width and wanted[y, x]:
+                x += 1
+            runs[at, 2] = x
+            at += 1
+
+
+@compiled
+def gathered(plane: Array, runs: Array, values: Array) -> None:
+    """Take what a plane holds in the runs, one after the other.
+
+    Args:
+        plane: (H, W).
+        runs: of `runs_of`.
+        values: (n,), changed.
+    """
+    n = 0
+    for index in range(runs.shape[0]):
+        row = plane[runs[index, 0], runs[index, 1] : runs[index, 2]]
+        values[n : n + row.size] = row
+        n += row.size
+
+
+@compiled
+def laid(values: Array, runs: Array, plane: Array) -> None:
+    """The opposite of `gathered`: `plane` changes in the runs."""
+    n = 0
+    for index in range(runs.shape[0]):
+        row = plane[runs[index, 0], runs[index, 1] : runs[index, 2]]
+        row[:] = values[n : n + row.size]
+        n += row.size
+
+
+@compiled
+def window_means(plane: Array, runs: Array, size: int, means: Array) -> None:
+    """What `box_mean` gives, in the runs, one after the other.
+
+    Args:
+        plane: float32 (H, W).
+        runs: of `runs_of`.
+        size: odd side of the window.
+        means: float32 (n,), changed.
+    """
+    height, width = plane.shape
+    half = size // 2
+    share = 1.0 / (size * size)
+    # sums of columns, moved down row by row: in float64, so that what is taken off was added; at
+    # both ends the outermost ones repeat
+    columns = np.zeros(width + 2 * half, np.float64)
+    middle = columns[half : half + width]
+    last = -2
+    n = 0
+    for index in range(runs.shape[0]):
+        y, start, stop = runs[index, 0], runs[index, 1], runs[index, 2]
+        if y == last + 1:
+            new, old = plane[min(y + half, height - 1)], plane[max(y - half - 1, 0)]
+            for x in range(width):
+                middle[x] += np.float64(new[x]) - np.float64(old[x])
+        elif y != last:
+            # after rows where nothing is wanted sums begin anew
+            middle[:] = 0
+            for row in range(y - half, y + half + 1):
+                inside = plane[min(max(row, 0), height - 1)]
+                for x in range(width):
+                    middle[x] += inside[x]
+        if y != last:
+            columns[:half] = middle[0]
+            columns[half + width :] = middle[width - 1]
+        last = y
+        window = columns[start : stop + 2 * half]
+        running = 0.0
+        for x in range(size):
+            running += window[x]
+        found = means[n : n + stop - start]
+        found[0] = F(running * share)
+        for x in range(1, found.size):
+            running += window[x + size - 1] - window[x - 1]
+            found[x] = F(running * share)
+        n += found.size
+
+
+@compiled
+def interpolated_row(blocks: Array, numbers: int, row: float, row_numbers: Array) -> None:
+    """The first numbers of blocks in one row between their centres, linear: what `enlarged` does
+    down the columns.
+
+    Args:
+        blocks: float32 (h, w, C).
+        numbers: how many of C.
+        row: in blocks, 0 the centre of the first.
+        row_numbers: float32 (w, numbers), changed.
+    """
+    at = int(np.floor(row))
+    share = F(row - at)
+    below = min(max(at + 1, 0), blocks.shape[0] - 1)
+    above = min(max(at, 0), blocks.shape[0] - 1)
+    for column in range(blocks.shape[1]):
+        for number in range(numbers):
+            one = blocks[above, column, number]
+            row_numbers[column, number] = one + share * (blocks[below, column, number] - one)
+
+
+@compiled
+def between_centres(
+    first: int, count: int, block_px: int, blocks: int, at: Array, share: Array
+) -> None:
+    """For pixels first … first + count: the block whose centre lies before each, and how far the
+    pixel is on its way to the next one, 0..1.
+    """
+    for index in range(count):
+        place = (first + index + 0.5) / block_px - 0.5
+        before = int(np.floor(place))
+        if before < 0:
+            at[index], share[index] = 0, F(0)
+        elif before >= blocks - 1:
+            at[index], share[index] = max(blocks - 2, 0), F(1) if blocks > 1 else F(0)
+        else:
+            at[index], share[index] = before, F(place - before)
