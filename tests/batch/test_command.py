@@ -111,6 +111,31 @@ def _report() -> dict[str, list[dict[str, object]]]:
             "both write",
         ),
         ("[[shot\n", "cannot be read"),
+        *(
+            (f'[[shot]]\nclip = "one.mp4"\n[shot.{name}]\n{line}\n', said)
+            for name, line, said in (
+                ("greenback", 'key = "purpel"', "purpel"),
+                ("greenback", 'background = "no.png"', "no.png"),
+                ("greenback", 'codec = "h264x"', "h264x"),
+                ("greenback", "feather = 900", "900"),
+                ("overlay", "alpha = 7", "7"),
+                ("maskvideo", 'style = "pink"', "pink"),
+                ("alpha", 'for = "nuke"', "nuke"),
+                ("alpha", 'frames = "9-3"', "9-3"),
+                ("alpha", 'start = "soon"', "soon"),
+                ("conform", 'fps = "fast"', "fast"),
+                ("conform", 'outputs = "source,gold"', "gold"),
+                ("package", 'for = "nuke"', "nuke"),
+                ("package", 'for = "premiere"\nfps = "0"', "'0'"),
+                ("export", 'format = "xls"', "xls"),
+                ("qc", 'fail-over = "many"', "many"),
+                ("segment", 'cuts = "here"', "here"),
+                ("segment", 'propagator = "magic"', "magic"),
+                ("segment", "workers = 2\nfps = []\ngaps = 'fill'", "fill"),
+                ("detect", 'same = "2"', "'2'"),
+                ("detect", "threshold = 3", "3"),
+            )
+        ),
         ("", "no clip"),
     ],
 )

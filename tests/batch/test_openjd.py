@@ -118,19 +118,72 @@ def test_a_farm_makes_what_one_machine_makes(
         shutil.copy("clip.mp4", f"{way}.mp4")
     cli("batch", "farm.mp4", "--outputs", "greenback", "--openjd", "job.json",
         "--config", config)  # fmt: skip
-    program = Path("program.sh")
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vfx_matte "$@"\n')
-    program.chmod(0o700)
-    ran = subprocess.run(
-        [str(OPENJD), "run", "job.json", "-p", f"Program={program.absolute()}"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cli.folder,
-    )
+    ran = openjd_run(Path("job.json").absolute(), cli.folder)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "openjd_progress: 100.0" in ran.stdout
     cli("batch", "alone.mp4", "--outputs", "greenback")
     for name in ("masks/0000005.png", "greenback.mp4"):
         farm, alone = (Path("workspace") / way / name for way in ("farm", "alone"))
         assert farm.read_bytes() == alone.read_bytes()
+
+
+@with_openjd
+@pytest.mark.slow
+def test_relative_paths_mean_on_a_farm_what_they_mean_here(
+    cli: CommandLine, take: Callable[..., Path], clip: Path
+) -> None:
+    take(clip)
+    paint(Path("clip.png"), two_objects())
+    paint(Path("behind.png"), two_objects())
+    Path("config.ini").write_text("[segment]\npropagator = fake\n")
+    Path("shots.toml").write_text(
+        '[[shot]]\nclip = "clip.mp4"\nsegment.first-mask = "clip.png"\n'
+        '[shot.greenback]\noutput = "./out/green.mp4"\nbackground = "behind.png"\n'
+        '[shot.alpha]\noutput = "cut/%04d.png"\n'
+    )
+    cli("batch", "shots.toml", "--openjd", "job.json")
+    for step in checked(Path("job.json"))["steps"]:
+        for word in step["script"]["actions"]["onRun"]["args"]:
+            if "/" in word or word.endswith((".png", ".mp4", ".ini")):
+                assert Path(word.rpartition("=")[2]).is_absolute(), word
+    # a session has a working directory of its own
+    Path("elsewhere").mkdir()
+    done = openjd_run(Path("job.json").absolute(), Path("elsewhere").absolute())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert Path("out/green.mp4").is_file()
+    assert Path("cut/0000.png").is_file()
+    assert not list(Path("elsewhere").iterdir())
+
+
+@with_openjd
+@pytest.mark.slow
+def test_where_a_step_fails_those_that_need_it_do_not_run(
+    cli: CommandLine, take: Callable[..., Path], clip: Path
+) -> None:
+    take(clip)
+    paint(Path("clip.png"), two_objects())
+    Path("config.ini").write_text("[segment]\npropagator = fake\n")
+    cli("batch", "clip.mp4", "--outputs", "greenback,alpha", "--openjd", "job.json")
+    # what is found when the job runs: the clip has been replaced since
+    Path("clip.mp4").write_bytes(b"nothing that plays")
+    done = openjd_run(Path("job.json").absolute(), cli.folder)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "openjd_fail: " in said
+    assert "1 clip segment" in said
+    assert "1 clip greenback" not in said
+    assert not list(Path("workspace").glob("clip/*.m*"))
+
+
+def openjd_run(job: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a job with the format's own runner, in a folder, by this Python."""
+    program = Path("program.sh").absolute()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vfx_matte "$@"\n')
+    program.chmod(0o700)
+    return subprocess.run(
+        [str(OPENJD), "run", str(job), "-p", f"Program={program}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )

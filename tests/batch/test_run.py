@@ -4,7 +4,9 @@ here are a small script that does as its arguments say.
 
 from __future__ import annotations
 
+import _thread
 import json
+import signal
 import sys
 import threading
 import time
@@ -23,7 +25,7 @@ from vfx_matte.pipeline.batch import (
     require_done,
     run_batch,
 )
-from vfx_matte.pipeline.batch.processes import Program
+from vfx_matte.pipeline.batch.processes import Commands, Program
 from vfx_matte.pipeline.progress import SilentReporter
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
@@ -207,3 +209,53 @@ def test_clips_of_one_name_are_refused() -> None:
         batch_plan([shot("x/a.mp4"), shot("y/A.mov")])
     with pytest.raises(UsageError, match="no clip"):
         batch_plan([])
+
+
+def test_the_report_says_what_runs() -> None:
+    seen: list[list[str]] = []
+
+    class Watching(SilentReporter):
+        def stops(self) -> bool:
+            shots = json.loads(OPTIONS.report.read_text())["shots"]
+            seen.append([step["state"] for step in shots[0]["steps"]])
+            # "slow" takes half a minute: nothing ends before it is stopped
+            return ["running", "waiting"] in seen or len(seen) > 200
+
+    with pytest.raises(StoppedError):
+        run_batch([shot("a", "slow")], OPTIONS, reporter=Watching())
+    assert seen[-1] == ["running", "waiting"]
+    shots = json.loads(OPTIONS.report.read_text())["shots"]
+    assert [step["state"] for step in shots[0]["steps"]] == ["stopped", "waiting"]
+
+
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+with open("pid", "w") as file:
+    file.write(str(os.getpid()))
+time.sleep(60)
+"""
+
+
+def test_a_second_ctrl_c_waits_for_nobody() -> None:
+    Path("stubborn.py").write_text(STUBBORN)
+    commands = Commands(Program(words=(sys.executable,)), at_once=1)
+    ended: list[int | None] = []
+
+    def twice() -> None:
+        while not Path("pid").exists() or not Path("pid").read_text():
+            time.sleep(0.05)
+        for _ in range(2):
+            _thread.interrupt_main()
+            time.sleep(1)
+
+    threading.Thread(target=twice).start()
+    with pytest.raises(KeyboardInterrupt):
+        commands.all(
+            [lambda: ended.append(commands.run(["stubborn.py"]).exit_code)], stops=lambda: False
+        )
+    deadline = time.monotonic() + 20
+    while not ended:
+        assert time.monotonic() < deadline, "it still runs"
+        time.sleep(0.05)
+    assert ended == [-signal.SIGKILL]

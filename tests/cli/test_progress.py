@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support.command_line import CommandLine, Ran, paint, two_objects
 
-from vfx_matte.cli.display import ForPrograms
+from vfx_matte.cli.display import ForPrograms, ForRenderFarm
 
 JSON = ("--progress", "json")
 SEGMENT = ("segment", "clip.mp4", "--first-mask", "m.png", "--propagator", "fake")
@@ -122,3 +122,19 @@ def test_events_come_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     middle = next(event for event in found if event.get("frame") == 50)
     assert middle["fps"] == pytest.approx(10, rel=0.05)
     assert middle["eta"] == pytest.approx(5, rel=0.05)
+
+
+@pytest.mark.parametrize("form", [ForPrograms, ForRenderFarm])
+def test_the_last_line_is_the_last_one(
+    form: type[ForPrograms | ForRenderFarm], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Threads of a command that was stopped twice may still tell something."""
+    display = form()
+    display.begin("segment")
+    with display.steps("segment", 1) as step:
+        display.error("stopped", "", 130)
+        step()
+        display.notice("too late")
+        display.relay({"event": "progress"})
+    said = "".join(capsys.readouterr()).splitlines()
+    assert "stopped" in said[-1]

@@ -4,6 +4,7 @@ cuts, parts, processes and kills.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -12,8 +13,10 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -25,7 +28,7 @@ from support.whole_runs import manifest_without_time, mask_files
 from vfx_matte.errors import BatchError, UsageError
 from vfx_matte.masks import Palette
 from vfx_matte.media.writers.synthetic import make_clip as make_film
-from vfx_matte.pipeline.batch.processes import Program
+from vfx_matte.pipeline.batch.processes import ATTEMPTS, Program
 from vfx_matte.pipeline.clip import open_source
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
@@ -33,7 +36,7 @@ from vfx_matte.pipeline.segment.parts import divided, parse_part, walls
 from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.pipeline.segment.request import SegmentRequest
 from vfx_matte.pipeline.segment.run import segment_clip
-from vfx_matte.pipeline.segment.workers import ATTEMPTS, Sharing
+from vfx_matte.pipeline.segment.workers import Sharing
 from vfx_matte.scene import Scene
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace import Manifest, ReferenceRecord, SourceStamp, save_mask
@@ -365,3 +368,53 @@ def test_one_way_of_sharing_at_a_time(cli: CommandLine, film: Path, words: tuple
     ran = cli.fails("segment", str(film), "--first-mask", "m0.png", *words, code=2)
     assert "exclude each other" in ran.error
     assert not Path("workspace").exists()
+
+
+def test_a_shared_folder_without_locks(
+    cli: CommandLine, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can tell who works on a part: what is complete is taken in, and all else is said."""
+
+    def refuse(file: IO[bytes], how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    _request({0: BOTH, 20: BOTH, 40: BOTH})
+    pairs = [word for at in (0, 20, 40) for word in ("--mask", f"{at}=m{at}.png")]
+    command = ("segment", str(film), "--propagator", "fake", "--cuts", "ignore", *pairs)
+    for part in ("20-39", "40-59"):
+        assert any("has no locks" in note for note in cli(*command, "--part", part).notes)
+    # as if somebody were in the middle of it
+    path = Path("workspace/scene/parts/0000040-0000059")
+    found = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps({**found, "done": [[40, 50]]}))
+    ran = cli(*command)
+    assert any("has no locks" in note for note in ran.notes)
+    assert any(note.startswith("part 40-59 is not taken in: it is not") for note in ran.notes)
+    assert "40 computed now" in ran.stdout
+    assert len(list(path.glob("masks/*.png"))) == 20
+    assert cli.mask_numbers(clip="scene") == list(range(60))
+
+
+@pytest.mark.parametrize("years", [-3, 3])
+def test_clocks_of_machines_may_be_apart(
+    cli: CommandLine, film: Path, monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    _request({0: BOTH, 30: BOTH})
+    pairs = ("--mask", "0=m0.png", "--mask", "30=m30.png")
+    command = ("segment", str(film), "--propagator", "fake", "--cuts", "ignore", *pairs)
+    cli(*command, "--workspace", "whole")
+    with monkeypatch.context() as other_machine:
+        stamp = f"{datetime.now(UTC).year + years}-01-01T00:00:00+00:00"
+        other_machine.setattr("vfx_matte.workspace.run._now", lambda: stamp)
+        cli(*command, "--part", "30-59", "--workspace", "two")
+    then = time.time() + years * 365 * 86400
+    for path in Path("two").rglob("*"):
+        os.utime(path, (then, then))
+    # this machine resumes the part, and takes it in
+    cli(*command, "--part", "30-59", "--workspace", "two")
+    found = json.loads(cli(*command, "--workspace", "two", "--json").stdout)
+    assert found["taken_in"] == 30
+    assert_like_whole(Path("two/scene"))
+    cli("greenback", "--workspace", "two", str(film), "--preset", "ultrafast")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import errno
 import inspect
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,12 @@ BAD_REQUEST = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """Typer's UsageError, which it does not export."""
 
 
+class RehearsedError(Exception):
+    """A command that is only rehearsed has read its options, and would open its clip now."""
+
+
+_REHEARSALS: dict[str, Callable[[Mapping[str, Any]], None]] = {}
+
 _TYPED: ContextVar[tuple[str, ...]] = ContextVar("typed", default=())
 """The words of the command line that runs."""
 
@@ -62,8 +69,8 @@ class Program(TyperGroup):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _is_near(given: str, meant: str) -> bool:
-    """Whether an option that click suggests resembles the one that was given.
+def _near(given: str, meant: str) -> str:
+    """Those of the options that click suggests that resemble the one that was given.
 
     Without their dashes, which click counts as likeness.
     """
@@ -71,7 +78,8 @@ def _is_near(given: str, meant: str) -> bool:
     import re
 
     names = [name.lstrip("-") for name in re.findall(r"--[\w-]+", meant)]
-    return bool(difflib.get_close_matches(given.lstrip("-"), names))
+    near = difflib.get_close_matches(given.lstrip("-"), names)
+    return f"{', '.join(f'--{name}' for name in near)}?"
 
 
 def _exit_misused(error: Any) -> NoReturn:  # noqa: ANN401  see BAD_REQUEST
@@ -88,10 +96,8 @@ def _exit_misused(error: Any) -> NoReturn:  # noqa: ANN401  see BAD_REQUEST
     message, _, options = message.partition(" (Possible options: ")
     meant = meant or f"{options.removesuffix(')')}?"
     # a suggestion that shares little but the dashes misleads
-    if type(error).__name__ == "NoSuchOption" and not _is_near(
-        getattr(error, "option_name", ""), meant
-    ):
-        meant = "?"
+    if type(error).__name__ == "NoSuchOption":
+        meant = _near(getattr(error, "option_name", ""), meant)
     hint = f"{f'did you mean {meant}' if meant != '?' else ''} see {command_path} --help".strip()
     typer.echo(f"error: {printable(message[:1].lower() + message[1:])}", err=True)
     typer.echo(f"hint: {printable(hint)}", err=True)
@@ -133,6 +139,9 @@ class Session:
 
     interrupt_hint: str = ""
     """The hint after Ctrl-C, set by commands whose work can be resumed."""
+
+    rehearses: bool = False
+    """Whether the command ends where it would open its clip (`rehearse`)."""
 
     display: Display = field(default_factory=lambda: ForPeople(bars=True))
     """Where notices, progress and errors go."""
@@ -236,6 +245,19 @@ def open_session(
     return Session(settings, quiet, json, config_file, _TYPED.get())
 
 
+def rehearse(name: str, values: Mapping[str, Any]) -> None:
+    """Read the options of a command as when it runs, up to where it would open its clip.
+
+    Args:
+        name: of the command.
+        values: option → value as the command line has it; config.ini says the rest.
+
+    Raises:
+        VfxMatteError: what the command would say before it opens a clip.
+    """
+    _REHEARSALS[name](values)
+
+
 def display_of(form: str, *, quiet: bool) -> Display:
     """What `--progress` asks for.
 
@@ -275,18 +297,11 @@ def command(
         # a command's own option beats one that all have: verify has another --source
         shared = {key: option for key, option in _options(open_session).items() if key not in own}
 
+        body = _Body(function, groups, tuple(shared), bundled)
+        if within is app:
+            _REHEARSALS[title] = body.rehearse
+
         def run(**values: object) -> None:
-            def values_of(options: Iterable[str]) -> dict[str, Any]:
-                return {key: values[key] for key in options}
-
-            def arguments_of(part: Callable[..., Any], opened: Session) -> dict[str, Any]:
-                """Its options, and its records made of their options."""
-                plain = values_of(_plain_options(part, skip=bundled))
-                return plain | {
-                    key: chosen(record, opened.settings, values_of(option_names(record, only)))
-                    for key, (record, only) in _records(part, skip=bundled).items()
-                }
-
             session: Session | None = None
             # before anything can fail: a program that asked for JSON gets its errors so, too
             display: Display = ForPeople(bars=False)
@@ -298,14 +313,9 @@ def command(
             try:
                 display = display_of(str(values["progress"]), quiet=bool(values["quiet"]))
                 display.begin(f"{within.info.name} {title}" if within is not app else title)
-                session = open_session(**values_of(shared))
+                session = body.session(values)
                 session.display = display
-                # groups first: they check options together before the command opens a clip
-                bundles = {
-                    group.__name__: group(session, **arguments_of(group, session))
-                    for group in groups
-                }
-                function(session, **arguments_of(function, session), **bundles)
+                body.call(session, values)
                 display.end()
             # an error that the program knows: one line and a hint
             except VfxMatteError as error:
@@ -346,6 +356,52 @@ def command(
         return function
 
     return register
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A command without its error boundary."""
+
+    function: Callable[..., None]
+    groups: tuple[Callable[..., Any], ...]
+    shared: tuple[str, ...]
+    """The options that every command has, without those that are its own."""
+    bundled: frozenset[str]
+    """Parameters that are no options."""
+
+    def session(self, values: Mapping[str, Any]) -> Session:
+        """The run of these options."""
+        return open_session(**{key: values[key] for key in self.shared})
+
+    def call(self, session: Session, values: Mapping[str, Any]) -> None:
+        """Do what the command does."""
+        # groups first: they check options together before the command opens a clip
+        bundles = {
+            group.__name__: group(session, **self._arguments(group, session, values))
+            for group in self.groups
+        }
+        self.function(session, **self._arguments(self.function, session, values), **bundles)
+
+    def rehearse(self, values: Mapping[str, Any]) -> None:
+        """Do it up to where the clip would be opened, and say nothing."""
+        session = self.session(values)
+        session.rehearses, session.quiet = True, True
+        with contextlib.suppress(RehearsedError):
+            self.call(session, values)
+
+    def _arguments(
+        self, part: Callable[..., Any], opened: Session, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The options of one function, and its records made of their options."""
+        plain = {key: values[key] for key in _plain_options(part, skip=self.bundled)}
+        return plain | {
+            key: chosen(
+                record,
+                opened.settings,
+                {name: values[name] for name in option_names(record, only)},
+            )
+            for key, (record, only) in _records(part, skip=self.bundled).items()
+        }
 
 
 def _unexpected(error: Exception) -> tuple[str, str, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vfx_matte.cli.app import Session
+from vfx_matte.cli.app import RehearsedError, Session
 from vfx_matte.errors import UsageError
 from vfx_matte.timeline import parse_frames, parse_position, parse_rate
 from vfx_matte.wording import option
@@ -101,6 +101,10 @@ def clip_path(session: Session, clip: Path | None) -> Path:
         VfxMatteError: there is none.
     """
     from vfx_matte.pipeline.clip import find_clip
+
+    # all that can be told of a command line without its clip has been told by now
+    if session.rehearses:
+        raise RehearsedError
 
     # where to look is the pipeline's to know; here are only the folders of this run
     settings = session.settings

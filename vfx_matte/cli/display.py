@@ -6,6 +6,7 @@ Results go to stdout (`cli.show`); nothing here does.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -109,6 +110,29 @@ class ForPeople:
 
 
 @dataclass(slots=True)
+class _Lines:
+    """Lines for programs, which several threads may write."""
+
+    err: bool
+    """Whether they go to stderr."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _is_closed: bool = False
+
+    def write(self, line: str) -> None:
+        """Write a line at once: who reads lines as they come must not wait for a buffer to fill."""
+        with self._lock:
+            if not self._is_closed:
+                typer.echo(line, err=self.err)
+                (sys.stderr if self.err else sys.stdout).flush()
+
+    def close(self) -> None:
+        """Let the last line be the last one, whatever threads are still at work."""
+        with self._lock:
+            self._is_closed = True
+
+
+@dataclass(slots=True)
 class ForPrograms:
     """One JSON object per line; every key is there in every event of its kind."""
 
@@ -118,6 +142,7 @@ class ForPrograms:
     _command: str = ""
     _clip: str | None = None
     _began: float = field(default=0.0)
+    _lines: _Lines = field(default_factory=lambda: _Lines(err=True))
 
     def begin(self, command: str) -> None:
         """Event "start"."""
@@ -138,6 +163,7 @@ class ForPrograms:
         self._tell(
             "error", text=message, hint=hint or None, exit_code=exit_code, seconds=self._seconds()
         )
+        self._lines.close()
 
     def output(self, path: object) -> None:
         """Event "output"."""
@@ -145,11 +171,12 @@ class ForPrograms:
 
     def relay(self, event: Mapping[str, object]) -> None:
         """The event as it is: it names its command and clip."""
-        _write(event)
+        self._lines.write(json_text(event))
 
     def end(self) -> None:
         """Event "end", the last one."""
         self._tell("end", exit_code=0, seconds=self._seconds())
+        self._lines.close()
 
     @contextmanager
     def steps(self, label: str, total: int) -> Iterator[Callable[[], None]]:
@@ -199,7 +226,9 @@ class ForPrograms:
         return round(self.now() - self._began, 2)
 
     def _tell(self, event: str, **facts: object) -> None:
-        _write({"event": event, "command": self._command, "clip": self._clip, **facts})
+        self._lines.write(
+            json_text({"event": event, "command": self._command, "clip": self._clip, **facts})
+        )
 
 
 @dataclass(slots=True)
@@ -209,6 +238,8 @@ class ForRenderFarm:
     now: Callable[[], float] = time.monotonic
     """A clock in seconds."""
 
+    _lines: _Lines = field(default_factory=lambda: _Lines(err=False))
+
     def begin(self, command: str) -> None:
         """The farm knows what it began."""
 
@@ -217,15 +248,16 @@ class ForRenderFarm:
 
     def notice(self, line: str) -> None:
         """A line of the log."""
-        typer.echo(f"note: {printable(line)}")
+        self._lines.write(f"note: {printable(line)}")
 
     def error(self, message: str, hint: str, exit_code: int) -> None:  # noqa: ARG002
         """What the farm shows of a task that failed."""
-        typer.echo(f"openjd_fail: {printable(f'{message}; {hint}' if hint else message)}")
+        self._lines.write(f"openjd_fail: {printable(f'{message}; {hint}' if hint else message)}")
+        self._lines.close()
 
     def output(self, path: object) -> None:
         """A line of the log."""
-        typer.echo(f"output: {printable(path)}")
+        self._lines.write(f"output: {printable(path)}")
 
     def relay(self, event: Mapping[str, object]) -> None:
         """Tasks run one command each."""
@@ -237,7 +269,7 @@ class ForRenderFarm:
     def steps(self, label: str, total: int) -> Iterator[Callable[[], None]]:
         """Per cent of the step, and its name."""
         done, told = 0, self.now()
-        typer.echo(f"openjd_status: {printable(label)}")
+        self._lines.write(f"openjd_status: {printable(label)}")
 
         def step() -> None:
             nonlocal done, told
@@ -245,23 +277,15 @@ class ForRenderFarm:
             now = self.now()
             if done == total or now - told >= _EVENT_SECONDS:
                 told = now
-                typer.echo(f"openjd_progress: {100 * done / max(total, done):.1f}")
-                sys.stdout.flush()
+                self._lines.write(f"openjd_progress: {100 * done / max(total, done):.1f}")
 
         yield step
 
     @contextmanager
     def transfer(self, label: str) -> Iterator[Callable[[int, int | None], None]]:
         """Its name."""
-        typer.echo(f"openjd_status: {printable(label)}")
+        self._lines.write(f"openjd_status: {printable(label)}")
         yield lambda _done, _total: None
-
-
-def _write(event: Mapping[str, object]) -> None:
-    # in one piece, as several threads may tell something; and at once, as who reads lines as they
-    # come must not wait for a buffer to fill
-    typer.echo(json_text(event), err=True)
-    sys.stderr.flush()
 
 
 @contextmanager

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vfx_matte.choices import unknown_choice
-from vfx_matte.cli.app import BAD_REQUEST, Session
-from vfx_matte.errors import ConfigError, MaskError, UsageError
+from vfx_matte.cli.app import BAD_REQUEST, Session, rehearse
+from vfx_matte.errors import ConfigError, MaskError, UsageError, VfxMatteError
 from vfx_matte.wording import command, option
 
 if TYPE_CHECKING:
-    from vfx_matte.pipeline.batch import ShotPlan
+    from vfx_matte.pipeline.batch import ShotPlan, StepPlan
 
 FIRST = ("segment", "detect")
 """What makes masks, one of which comes first."""
@@ -215,12 +216,17 @@ def _shared(session: Session) -> list[str]:
     return words
 
 
-def check(session: Session, shots: Iterable[ShotPlan]) -> None:
-    """Parse every command line, and run nothing.
+def check(session: Session, shots: Sequence[ShotPlan], *, elsewhere: bool) -> list[ShotPlan]:
+    """Parse every command line and read its options, and run nothing.
 
     Args:
         session: whose config.ini may say what command lines leave out.
         shots: with their command lines.
+        elsewhere: whether these run in other working directories: relative paths in them then
+            become absolute, so that they mean what they mean here.
+
+    Returns:
+        The shots, with the command lines that run.
 
     Raises:
         UsageError: one of them cannot be understood, lacks what it needs, or writes what another
@@ -230,29 +236,72 @@ def check(session: Session, shots: Iterable[ShotPlan]) -> None:
 
     from vfx_matte.cli import program
 
-    group: Any = get_command(program())
-    written: dict[str, str] = {}
-    for step in (step for shot in shots for step in shot.steps):
+    checks = _Checks(session, get_command(program()), elsewhere=elsewhere)
+    return [replace(shot, steps=tuple(map(checks.checked, shot.steps))) for shot in shots]
+
+
+@dataclass(frozen=True, slots=True)
+class _Checks:
+    """The checks of one batch."""
+
+    session: Session
+    group: Any
+    elsewhere: bool
+    written: dict[str, str] = field(default_factory=dict)
+    """Output → the clip that it is of."""
+
+    def checked(self, step: StepPlan) -> StepPlan:
+        """One command of `check`."""
         name, clip, *_ = step.arguments
         try:
-            context = group.commands[name].make_context(name, list(step.arguments[1:]))
+            context = self.group.commands[name].make_context(name, list(step.arguments[1:]))
         except BAD_REQUEST as error:
             text = error.format_message() if hasattr(error, "format_message") else str(error)
             raise UsageError(
-                f"{name} {clip}: {text}",
-                hint=f"{command(name, help=True)} lists the options",
+                f"{name} {clip}: {text}", hint=f"{command(name, help=True)} lists the options"
             ) from error
-        target = context.params.get("target") or session.settings.render.target
+        target = context.params.get("target") or self.session.settings.render.target
         if name == "package" and not target:
             raise UsageError(
                 f"package {clip}: no program is named",
                 hint='in a table: [shot.package] for = "premiere"',
             )
+        # what only the options' own records and the command's first lines know of values
+        try:
+            rehearse(name, context.params)
+        except VfxMatteError as error:
+            raise UsageError(f"{name} {clip}: {error.message}", hint=error.hint) from error
         output = context.params.get("output")
-        if output is None:
-            continue
-        if (other := written.setdefault(str(Path(str(output)).absolute()), clip)) != clip:
-            raise UsageError(
-                f"{other!r} and {clip!r} would both write {str(output)!r}",
-                hint="name another output for one of them, or none: each has a folder of its own",
-            )
+        if output is not None:
+            other = self.written.setdefault(str(Path(str(output)).absolute()), clip)
+            if other != clip:
+                raise UsageError(
+                    f"{other!r} and {clip!r} would both write {str(output)!r}",
+                    hint="name another output for one of them, or none: each has its own folder",
+                )
+        return replace(step, arguments=_from_here(step, context)) if self.elsewhere else step
+
+
+# text that may name a file
+_FILES_IN_TEXT = ("background",)
+
+
+def _from_here(step: StepPlan, context: Any) -> tuple[str, ...]:  # noqa: ANN401  click is Typer's own
+    """A command line whose relative paths are absolute.
+
+    Args:
+        step: the command.
+        context: of its command line, as click has read it.
+    """
+    flags = {
+        flag
+        for parameter in context.command.params
+        if isinstance(value := context.params.get(parameter.name), Path)
+        or (parameter.name in _FILES_IN_TEXT and value and Path(value).exists())
+        for flag in parameter.opts
+    }
+    words = (word.partition("=") for word in step.arguments)
+    return tuple(
+        f"{flag}={Path(text).absolute()}" if equals and flag in flags else f"{flag}{equals}{text}"
+        for flag, equals, text in words
+    )

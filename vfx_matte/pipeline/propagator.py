@@ -107,6 +107,11 @@ class PropagatorOptions:
         notify(str(decision))
         return replace(self, name=decision.entry.name, values=values, is_decided=True)
 
+    def check_name(self) -> None:
+        """Raise UsageError where there is no such propagator."""
+        if self.name != "auto":
+            registered(self.name)
+
     def open(
         self, *, num_objects: int, notify: Callable[[str], None], size: int | None = None
     ) -> Propagator:

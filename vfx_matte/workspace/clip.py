@@ -108,7 +108,7 @@ class ClipWorkspace(ClipLayout):
         """
         # the lock passes on to the run, and is let go here only where there will be none
         with contextlib.ExitStack() as resources:
-            resources.enter_context(WriterLock(self.lock_path))
+            lock = resources.enter_context(WriterLock(self.lock_path))
             manifest, redo = plan, frozenset[int]()
             if not fresh:
                 manifest, redo = self._continued(plan, resume=resume, influenced=influenced)
@@ -119,6 +119,7 @@ class ClipWorkspace(ClipLayout):
                 replaces=fresh,
                 redo=redo,
                 clock=clock,
+                is_alone=lock.excludes,
                 resources=resources.pop_all(),
             )
 

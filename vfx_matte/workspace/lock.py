@@ -38,7 +38,8 @@ class WriterLock:
             raise output_error(path, error) from error
         try:
             # on a network file system without locks, work as before there were any
-            try_lock(self._file)
+            self.excludes = try_lock(self._file)
+            """Whether others are kept out; False where the file system has no locks."""
         except BlockingIOError as error:
             self._file.close()
             raise WorkspaceError(

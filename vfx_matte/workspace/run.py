@@ -42,6 +42,7 @@ class SegmentRun:
         replaces: whether all earlier work gives way.
         redo: single frames of earlier work that give way.
         clock: seconds.
+        is_alone: whether other runs are kept out of the folder.
         resources: closed with the run, such as the lock of the folder.
     """
 
@@ -54,9 +55,11 @@ class SegmentRun:
         replaces: bool,
         redo: frozenset[int],
         clock: Callable[[], float],
+        is_alone: bool,
         resources: contextlib.ExitStack,
     ) -> None:
         self.clip = clip
+        self.is_alone = is_alone
         self._manifest = manifest
         self._palette = palette
         self._done = manifest.done_frames()

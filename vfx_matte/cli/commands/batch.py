@@ -87,7 +87,7 @@ def batch(
         shots = [shot_of_clip(session, clip, kinds, finds=detect) for clip in clips]
     # every command line is parsed before anything begins: a slip must not end the tenth clip at
     # night
-    check(session, shots)
+    shots = check(session, shots, elsewhere=openjd is not None or bool(scheduler))
     if openjd is not None:
         write_job(
             batch_plan(shots),

@@ -9,7 +9,7 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, clip_path
-from vfx_matte.cli.commands.render import show_results, tools
+from vfx_matte.cli.commands.render import check, show_results, tools
 from vfx_matte.cli.options import Only
 from vfx_matte.cli.part import whole_clip
 from vfx_matte.settings.options import (
@@ -59,6 +59,7 @@ def conform(
     from vfx_matte.pipeline.render.encoding import EncodeOptions
 
     file = session.settings
+    check(session, encode, render, green)
     # key, style and the like have sections of their own in config.ini, which hold here too
     request = pipeline.ConformRequest(
         settings=settings,
@@ -70,10 +71,11 @@ def conform(
         tools=tools(session, render),
         encode=EncodeOptions.of(encode, render),
     )
+    # a rate that is asked for is also that of an image sequence without one
+    rate = request.fps or parse_rate(file.segment.fps)
     opened = open_segmented_or_source(
         clip_path(session, clip), workspace=file.paths.workspace,
-        # a rate that is asked for is also that of an image sequence without one
-        usual_fps=request.fps or parse_rate(file.segment.fps), gaps=file.segment.gaps,
+        usual_fps=rate, gaps=file.segment.gaps,
         ignore_alpha=file.clip.ignore_alpha, reporter=session,
     )  # fmt: skip
     usual = pipeline.usual_folder(opened, workspace=file.paths.workspace, target=render.target)

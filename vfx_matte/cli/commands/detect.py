@@ -46,10 +46,13 @@ def detect(
 ) -> None:
     """Find objects without any mask, and make their masks on every frame."""
     from vfx_matte.cli.show import say, show_to_scripts, table
+    from vfx_matte.pipeline.detect.objects import read_same
     from vfx_matte.pipeline.detect.request import DetectRequest
     from vfx_matte.pipeline.detect.run import detect_clip
     from vfx_matte.pipeline.segment.cuts import CutOptions
 
+    cuts = CutOptions.parse(masks.cuts, confirm=asked if on_terminal() else None)
+    read_same(same or ())
     path = clip_path(session, clip)
     opened = opened_clip(session, path, fps=fps, gaps=masks.gaps)
     session.interrupt_hint = "run the same command with --resume to go on"
@@ -61,7 +64,7 @@ def detect(
         start=span.start,
         stop=span.stop,
         propagator=propagation.options,
-        cuts=CutOptions.parse(masks.cuts, confirm=asked if on_terminal() else None),
+        cuts=cuts,
         soft=masks.soft,
         same=tuple(same or ()),
         resume=resume,

@@ -42,8 +42,9 @@ def export(
 ) -> None:
     """Write the masks of a clip for labelling tools and data sets."""
     from vfx_matte.cli.show import say, show_to_scripts, table
-    from vfx_matte.pipeline.exchange.exporting import export_masks
+    from vfx_matte.pipeline.exchange.exporting import check_written, export_masks
 
+    check_written(form)
     opened = segmented_clip(session, clip)
     found = export_masks(opened, format_name=form, output=output, reporter=session)
     if show_to_scripts(session, found, [found.path]):

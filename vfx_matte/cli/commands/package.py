@@ -9,7 +9,7 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, segmented_clip
-from vfx_matte.cli.commands.render import tools
+from vfx_matte.cli.commands.render import check, tools
 from vfx_matte.cli.part import whole_clip
 from vfx_matte.errors import UsageError
 from vfx_matte.settings.options import (
@@ -18,6 +18,7 @@ from vfx_matte.settings.options import (
     PackageSettings,
     RenderSettings,
 )
+from vfx_matte.timeline import parse_rate
 
 
 @command(whole_clip)
@@ -55,6 +56,9 @@ def package(
         )
     # What the cut-out and the green screen look like is said by the sections of their own commands.
     file = session.settings
+    check(session, encode, render, file.greenback)
+    if settings.fps != "auto":
+        parse_rate(settings.fps)
     # no timeline counts part of a clip, so there are no --start and --stop: `whole_clip` refuses
     # them
     result = pipeline.package(

@@ -12,6 +12,7 @@ from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import PART, Clip, Output, Span, segmented_clip, span
 from vfx_matte.settings.options import (
     AlphaSettings,
+    EncodeSettings,
     GreenbackSettings,
     MaskvideoSettings,
     MatteSettings,
@@ -27,12 +28,32 @@ if TYPE_CHECKING:
     from vfx_matte.pipeline.render.request import Tools
 
 
+def check(
+    session: Session,
+    encode: EncodeSettings,
+    render: RenderSettings,
+    green: GreenbackSettings | None = None,
+) -> None:
+    """In a rehearsal, check what a render itself says later, when it knows more of its clip."""
+    if not session.rehearses:
+        return
+    from vfx_matte.pipeline.render.encoding import check_encoding
+    from vfx_matte.pipeline.render.key import check_backdrop
+
+    check_encoding(encode, render)
+    if green is not None:
+        check_backdrop(green)
+
+
 def tools(session: Session, render: RenderSettings) -> Tools:
     """What a render computes with."""
     from vfx_matte.pipeline.render.request import Tools
 
-    # the device is chosen once per command; a GPU that cannot be used is told here
     model = session.settings.paths.model
+    # a farm's machines have other devices than the one that writes its job
+    if session.rehearses:
+        return Tools(model=model)
+    # the device is chosen once per command; a GPU that cannot be used is told here
     return Tools.chosen(render.device, model, notify=session.notify)
 
 
@@ -97,6 +118,7 @@ def greenback(
     """Render the subject over a key colour: greenback.mp4."""
     from vfx_matte.pipeline.render.renders import render_greenback
 
+    check(session, settings, rendering.render, settings)
     result = render_greenback(
         segmented_clip(session, clip), settings, rendering.request(session, span), reporter=session
     )
@@ -117,6 +139,7 @@ def maskvideo(
     """
     from vfx_matte.pipeline.render.renders import render_maskvideos
 
+    check(session, settings, rendering.render)
     results = render_maskvideos(
         segmented_clip(session, clip), settings, rendering.request(session, span), reporter=session
     )
@@ -137,6 +160,7 @@ def alpha(
     """
     from vfx_matte.pipeline.render.renders import render_alpha
 
+    check(session, settings, rendering.render)
     result = render_alpha(
         segmented_clip(session, clip), settings, rendering.request(session, span), reporter=session
     )
@@ -155,6 +179,7 @@ def overlay(
     """Tint every object with its colour, to look at: out-NAME.mp4."""
     from vfx_matte.pipeline.render.renders import render_overlay
 
+    check(session, settings, rendering.render)
     result = render_overlay(
         segmented_clip(session, clip), settings, rendering.request(session, span), reporter=session
     )

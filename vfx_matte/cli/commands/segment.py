@@ -45,7 +45,9 @@ def propagation(
     session: Session, *, settings: Annotated[SegmentSettings, Only(*ini.PROPAGATION)]
 ) -> PropagationChoice:
     """Options of every command that opens a propagator."""
-    return PropagationChoice(replace(session.settings, segment=settings))
+    choice = PropagationChoice(replace(session.settings, segment=settings))
+    choice.options.check_name()
+    return choice
 
 
 def on_terminal() -> bool:
@@ -162,6 +164,8 @@ def segment(
             hint=f"{option('workers')} shares a clip out here, {option('part')} makes one part,"
             f" {option('show_parts')} makes none",
         )
+    # without a terminal nobody can answer, and "ask" does as "stop"
+    at_cuts = CutOptions.parse(settings.cuts, confirm=asked if on_terminal() else None)
     path = clip_path(session, clip)
     files = ReferenceFiles(
         first_mask=first_mask, pairs=tuple(mask or ()), folder=masks, colors=tuple(map_color or ())
@@ -178,8 +182,6 @@ def segment(
             hint="give one of them",
         )
     opened = opened_clip(session, path, fps=fps, gaps=settings.gaps)
-    # without a terminal nobody can answer, and "ask" does as "stop"
-    at_cuts = CutOptions.parse(settings.cuts, confirm=asked if on_terminal() else None)
     # --colors shows how the masks are read, and makes none
     if colors:
         columns = ("frame", "file", "kind", "object", "colour", "pixels")

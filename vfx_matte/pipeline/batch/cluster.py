@@ -16,13 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vfx_matte.errors import BatchError, UsageError, install_hint
-from vfx_matte.pipeline.batch.processes import Commands, Ended, Program, Relay, no_relay
+from vfx_matte.pipeline.batch.processes import ATTEMPTS, Commands, Ended, Program, Relay, no_relay
 
 _TOPIC = "vfx-matte"
 _EXTRA = "farm"
-
-RETRIES = 2
-"""How often a command that failed, or was lost with its worker, begins again."""
 
 _CONNECT_SECONDS = 10
 _PAUSE_SECONDS = 3.0
@@ -54,7 +51,7 @@ class ClusterCommands(Commands):
                 self.program.event_words,
                 key=key,
                 pure=False,
-                retries=RETRIES,
+                retries=ATTEMPTS - 1,
             )
             self._futures.add(future)
         try:
@@ -161,17 +158,17 @@ def _on_worker(key: str, arguments: tuple[str, ...], event_words: tuple[str, ...
     with _running_lock:
         _running[key] = commands
     try:
-        for attempt in range(RETRIES + 1):
-            ended = commands.run(arguments)
-            if ended.exit_code == 0 or commands.is_stopped or attempt == RETRIES:
-                break
-            # of a worker that died its command ends a moment later, when nobody hears it any more,
-            # and holds the clip until then
-            time.sleep(_PAUSE_SECONDS)
-        return ended
+        return commands.run_again(arguments, wants=_after_a_pause)
     finally:
         with _running_lock:
             _running.pop(key, None)
+
+
+def _after_a_pause(_ended: Ended) -> bool:
+    # of a worker that died its command ends a moment later, when nobody hears it any more, and
+    # holds the clip until then
+    time.sleep(_PAUSE_SECONDS)
+    return True
 
 
 def _interrupt_commands() -> None:

@@ -19,6 +19,9 @@ from typing import Any
 
 from vfx_matte.backend import usable_cores
 
+ATTEMPTS = 3
+"""How often a command that fails, or dies with its machine, is begun before it is given up."""
+
 Relay = Callable[[Mapping[str, object]], None]
 """Receives events of commands as `--progress json` has them, from several threads."""
 
@@ -123,10 +126,15 @@ class Commands:
                     self.stop()
                 for thread in threads:
                     thread.join(0.1)
-        except KeyboardInterrupt:
-            self.stop()
-            for thread in threads:
-                thread.join()
+        except BaseException:
+            try:
+                self.stop()
+                for thread in threads:
+                    thread.join()
+            # a second Ctrl-C: whoever does not wait for what is being saved
+            except KeyboardInterrupt:
+                self._kill()
+                raise
             raise
         if problems:
             raise problems[0]
@@ -176,6 +184,28 @@ class Commands:
             self._children.discard(child)
         return _ended(code, events, lines, seconds=round(time.monotonic() - began, 1))
 
+    def run_again(
+        self,
+        arguments: Sequence[str],
+        *,
+        hear: Relay = no_relay,
+        wants: Callable[[Ended], bool] = lambda _ended: True,
+    ) -> Ended:
+        """Run one command; where it fails, again, up to ATTEMPTS times in all.
+
+        Args:
+            arguments: as for `run`.
+            hear: as for `run`.
+            wants: is called before every further attempt with how the one before ended, and says
+                whether there is to be one.
+        """
+        ended = self.run(arguments, hear=hear)
+        for _ in range(ATTEMPTS - 1):
+            if ended.exit_code == 0 or self.is_stopped or not wants(ended):
+                break
+            ended = self.run(arguments, hear=hear)
+        return ended
+
     def stop(self) -> None:
         """Have running commands save what they have, and end; no other begins."""
         with self._lock:
@@ -191,6 +221,14 @@ class Commands:
                 child.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 child.kill()
+
+    def _kill(self) -> None:
+        """End running commands at once."""
+        with self._lock:
+            self._stopped.set()
+            children = list(self._children)
+        for child in children:
+            child.kill()
 
     def _environment(self) -> dict[str, str]:
         """Of a command: its share of the cores."""

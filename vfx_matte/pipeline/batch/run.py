@@ -28,7 +28,7 @@ from vfx_matte.wording import option
 from vfx_matte.workspace import write_text
 from vfx_matte.workspace.lock import WriterLock
 
-State = Literal["waiting", "done", "failed", "stopped", "left out"]
+State = Literal["waiting", "running", "done", "failed", "stopped", "left out"]
 """Of a command; "left out" = one before it failed."""
 
 REPORT_VERSION = 1
@@ -251,6 +251,7 @@ class _Run:
         self._results = [_begun(shot, earlier) for shot in plan]
         self._lock = threading.Lock()
         self._saved_at = -math.inf
+        self._is_dirty = False
 
     @property
     def is_stopped(self) -> bool:
@@ -265,9 +266,9 @@ class _Run:
         )
 
     def save(self, *, soon: bool = False) -> None:
-        """Write the report; `soon`: unless it was written a moment ago."""
+        """Write the report; `soon`: unless it was written a moment ago, or says all already."""
         now = time.monotonic()
-        if soon and now - self._saved_at < _SAVE_SECONDS:
+        if soon and (not self._is_dirty or now - self._saved_at < _SAVE_SECONDS):
             return
         facts = {
             "version": REPORT_VERSION,
@@ -278,15 +279,21 @@ class _Run:
         }
         text = json_text(as_json(facts, self._reporter.spell), indent=2)
         write_text(self._report, text + "\n")
-        self._saved_at = time.monotonic()
+        self._saved_at, self._is_dirty = time.monotonic(), False
 
     def work(self, step: Callable[[], None]) -> None:
         """Run everything; returns when all is done, failed or stopped."""
         jobs = [partial(self._shot, index, step) for index in range(len(self._plan))]
         try:
-            self._commands.all(jobs, stops=self._reporter.stops)
+            self._commands.all(jobs, stops=self._stops)
         finally:
             self.save()
+
+    def _stops(self) -> bool:
+        # asked several times a second: what begins is in the report although nothing ends
+        with self._lock:
+            self.save(soon=True)
+        return self._reporter.stops()
 
     def _shot(self, index: int, step: Callable[[], None]) -> None:
         """The commands of one shot, until one does not succeed."""
@@ -294,10 +301,14 @@ class _Run:
         for place, planned in enumerate(self._plan[index].steps):
             if steps[place].state != "done" and not self.is_stopped:
                 before = all(one.state == "done" for one in steps[:place])
-                steps[place] = (
-                    self._command(planned) if before else replace(steps[place], state="left out")
-                )
+                with self._lock:
+                    state: State = "running" if before else "left out"
+                    steps[place] = replace(steps[place], state=state)
+                    self._is_dirty = True
+                if before:
+                    steps[place] = self._command(planned)
             with self._lock:
+                self._is_dirty = True
                 # what was stopped is no progress
                 if not self.is_stopped:
                     step()

@@ -40,6 +40,12 @@ class ExportResult:
     """By id: those that are shown."""
 
 
+def check_written(format_name: str) -> None:
+    """Raise UsageError where masks are not written as this format."""
+    if format_name != DETECTED:
+        writer_of(format_name)
+
+
 def export_masks(
     clip: SegmentedClip, *, format_name: str, output: Path | None = None, reporter: Reporter
 ) -> ExportResult:

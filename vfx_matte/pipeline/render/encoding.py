@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.media.encode_plan import EncodePlan, plan_encode
 from vfx_matte.media.formats import CONTAINERS, SoundChoice
@@ -19,6 +20,8 @@ from vfx_matte.pipeline.render.channels import fits_channels
 from vfx_matte.programs.registry import COMMON, program_named
 from vfx_matte.settings.options import EncodeSettings, RenderSettings
 from vfx_matte.wording import command, option
+
+_ENCODERS = tuple(dict.fromkeys(name for one in CONTAINERS.values() for name in one.video))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,18 @@ class EncodeOptions(EncodeSettings):
             target=render.target,
             start_number=render.start_number,
         )
+
+
+def check_encoding(encode: EncodeSettings, render: RenderSettings) -> None:
+    """Check what is asked for, as far as that needs neither a clip nor this machine's encoders.
+
+    Raises:
+        UsageError: a program without a record, or an encoder that no kind of file takes.
+    """
+    if render.target:
+        program_named(render.target)
+    if encode.codec is not None and encode.codec not in _ENCODERS:
+        raise unknown_choice("codec", encode.codec, _ENCODERS)
 
 
 def encoding_for(

@@ -9,6 +9,7 @@ memory does not grow with the clip or the picture.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -20,11 +21,13 @@ from vfx_matte.composite.key_color import (
     parse_color,
     subject_chroma,
 )
+from vfx_matte.errors import UsageError
 from vfx_matte.masks import RGB, Mask
+from vfx_matte.numbering import parse_pattern
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.sampling import evenly, frames_at, seekable, snapped
-from vfx_matte.settings.options import MatteSettings
+from vfx_matte.settings.options import GreenbackSettings, MatteSettings
 from vfx_matte.wording import command, option
 
 SAMPLED_FRAMES = 12
@@ -76,6 +79,28 @@ class KeyCheck:
 def is_auto(key: str) -> bool:
     """Whether a key is to be found in the clip's frames."""
     return key.strip().lower() == "auto"
+
+
+def check_backdrop(settings: GreenbackSettings) -> None:
+    """Check what is put behind a subject, as far as that needs no clip.
+
+    Raises:
+        UsageError: the key is no colour, or the background neither a colour nor a file.
+    """
+    behind = settings.background
+    if not behind:
+        if not is_auto(settings.key):
+            parse_color(settings.key)
+        return
+    # a pattern stands for many files
+    path = Path(behind)
+    if path.exists() or parse_pattern(path.name) is not None:
+        return
+    if not behind.startswith("#"):
+        raise UsageError(
+            f"there is no background {behind!r}", hint="give a picture, a video or #rrggbb"
+        )
+    parse_color(behind)
 
 
 def choose_key(

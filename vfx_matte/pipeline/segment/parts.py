@@ -171,8 +171,9 @@ def take_in(
     """
     taken = TakenIn()
     for part in _parts(ClipWorkspace(run.clip.folder)):
-        problem = _take_in_one(run, part, taken, reporter)
-        if problem and (awaited is None or awaited.folder == part.folder):
+        is_awaited = awaited is not None and awaited.folder == part.folder
+        problem = _take_in_one(run, part, taken, reporter, has_ended=is_awaited)
+        if problem and (awaited is None or is_awaited):
             reporter.notify(f"part {_plain_name(part)} is not taken in: {problem}")
     # only what is empty goes
     with contextlib.suppress(OSError):
@@ -181,8 +182,18 @@ def take_in(
     return taken
 
 
-def _take_in_one(run: SegmentRun, part: ClipWorkspace, taken: TakenIn, reporter: Reporter) -> str:
-    """Take one part in and remove it; returns why not, or ""."""
+def _take_in_one(
+    run: SegmentRun, part: ClipWorkspace, taken: TakenIn, reporter: Reporter, *, has_ended: bool
+) -> str:
+    """Take one part in and remove it; returns why not, or "".
+
+    Args:
+        run: as of `take_in`.
+        part: one of its parts.
+        taken: is added to.
+        reporter: as there.
+        has_ended: whether it is known that nobody works on the part.
+    """
     try:
         lock = WriterLock(part.lock_path)
     except WorkspaceError:
@@ -196,12 +207,13 @@ def _take_in_one(run: SegmentRun, part: ClipWorkspace, taken: TakenIn, reporter:
         # somebody was stopped before the first frame
         if manifest is None:
             return ""
-        if not _is_same_work(manifest, run.manifest):
-            return f"it was made from other masks, settings or another clip; {remove}"
-        sizes = run.manifest.working_size, manifest.working_size
-        if None not in sizes and sizes[0] != sizes[1]:
+        if problem := _difference(run, manifest):
+            return f"{problem}; {remove}"
+        # without locks nobody can tell whether somebody is at work there, unless all is done
+        if not (lock.excludes or has_ended or _is_complete(part, manifest)):
             return (
-                f"its propagator worked at {sizes[1]} px, that of this run at {sizes[0]}; {remove}"
+                "it is not complete, and its disk has no locks that would tell whether somebody is"
+                f" making it; {remove}"
             )
         for index in run.take_in(part, manifest):
             taken.frames.append(index)
@@ -209,6 +221,23 @@ def _take_in_one(run: SegmentRun, part: ClipWorkspace, taken: TakenIn, reporter:
             reporter.saved(index)
         shutil.rmtree(part.folder, ignore_errors=True)
     return ""
+
+
+def _difference(run: SegmentRun, part: Manifest) -> str:
+    """Why the masks of a part do not belong beside those of a run; "" where they do."""
+    if not _is_same_work(part, run.manifest):
+        return "it was made from other masks, settings or another clip"
+    sizes = run.manifest.working_size, part.working_size
+    if None not in sizes and sizes[0] != sizes[1]:
+        return f"its propagator worked at {sizes[1]} px, that of this run at {sizes[0]}"
+    return ""
+
+
+def _is_complete(part: ClipWorkspace, manifest: Manifest) -> bool:
+    """Whether all frames that a part is named after are done."""
+    first, last = (int(one) for one in part.folder.name.split("-"))
+    wanted = range(manifest.timeline.index_of(first), manifest.timeline.index_of(last) + 1)
+    return set(wanted) & set(range(manifest.start, manifest.stop)) <= manifest.done_frames()
 
 
 def _plain_name(part: ClipWorkspace) -> str:

@@ -132,6 +132,11 @@ def run_segment(
     """
     # the run holds the lock of the folder, and saves its progress on every way out
     with plan.start() as run:
+        if not run.is_alone:
+            reporter.notify(
+                f"the disk of {plan.workspace.folder} has no locks: see to it that no other run is"
+                " at work on this clip, or part, as neither would notice the other"
+            )
         span = range(plan.manifest.start, plan.manifest.stop)
         if plan.request.only is not None:
             first, stop = plan.request.only

@@ -21,9 +21,6 @@ from vfx_matte.pipeline.segment.parts import (
 from vfx_matte.wording import option
 from vfx_matte.workspace import ClipWorkspace, SegmentRun
 
-ATTEMPTS = 3
-"""A part that fails so often is given up; the others go on."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sharing:
@@ -117,19 +114,21 @@ class _Shares:
         place = part_workspace(clip, (part.start, part.stop), manifest.timeline)
         name = part_name(part, manifest.timeline)
         told = _Told(self.step, self.lock)
-        for attempt in range(1, ATTEMPTS + 1):
-            prepare(place, manifest)
-            words = self.sharing.command_line(name, manifest.propagator)
-            ended = self.commands.run(words, hear=told)
-            if ended.exit_code == 0 or self.commands.is_stopped:
-                break
+
+        def wants(ended: Ended) -> bool:
             # what is misused now is so again
-            if ended.exit_code == UsageError.exit_code or attempt == ATTEMPTS:
-                with self.lock:
-                    self.failed[name] = ended
-                break
+            if ended.exit_code == UsageError.exit_code:
+                return False
             self.reporter.notify(f"part {name} failed, it is tried again: {ended.error}")
+            prepare(place, manifest)
+            return True
+
+        prepare(place, manifest)
+        words = self.sharing.command_line(name, manifest.propagator)
+        ended = self.commands.run_again(words, hear=told, wants=wants)
         with self.lock:
+            if ended.exit_code != 0 and not self.commands.is_stopped:
+                self.failed[name] = ended
             taken = take_in(self.run, reporter=self.reporter, awaited=place)
             for object_id, frames in taken.unseen.items():
                 self.unseen[object_id] += frames
