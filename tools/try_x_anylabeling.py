@@ -113,8 +113,10 @@ class Window:
         self.wait(2)
         print("finished:", self.shapes())
 
-    def track(self) -> dict[str, list[str]]:
-        """Run on all pictures; what is in their files then: name → labels."""
+    def track(self) -> dict[str, list[tuple[str, int | None]]]:
+        """Run on all pictures; what is in their files then: name → label and group of each
+        polygon. An object of several parts has as many polygons, of one group.
+        """
         from anylabeling.views.labeling.utils import batch
 
         batch.run_all_images(self.view)
@@ -123,11 +125,20 @@ class Window:
         self.wait(2)
         self.window.grab().save(str(self.folder / "tracked.png"))
         return {
-            one.name: [shape["label"] for shape in json.loads(one.read_text())["shapes"]]
+            one.name: [
+                (shape["label"], shape.get("group_id"))
+                for shape in json.loads(one.read_text())["shapes"]
+            ]
             if one.exists()
             else []
             for one in files
         }
+
+
+def is_once(shapes: list[tuple[str, int | None]]) -> bool:
+    """Whether a picture shows the object once: a polygon, or several of one group."""
+    groups = [group for label, group in shapes if label == LABEL]
+    return len(groups) == 1 or (len(groups) > 1 and None not in groups and len(set(groups)) == 1)
 
 
 def main() -> int:
@@ -146,9 +157,9 @@ def main() -> int:
     window.click(given.x, given.y)
     window.finish()
     found = window.track()
-    for name, labels in found.items():
-        print(name, labels)
-    is_done = all(labels.count(LABEL) == 1 for labels in found.values())
+    for name, shapes in found.items():
+        print(name, shapes)
+    is_done = all(is_once(shapes) for shapes in found.values())
     print("every picture has the object once" if is_done else "not as it should be")
     sys.stdout.flush()
     # its threads and windows would ask whether to save

@@ -289,6 +289,52 @@ def test_a_damaged_zip_file_is_refused(film: CommandLine) -> None:
         assert "packed in a way" in error or "cannot be unpacked" in error
 
 
+def test_a_zip_file_that_is_cut_off_is_called_one(film: CommandLine) -> None:
+    path = film.folder / "job.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.json", "[]" * 3000)
+    path.write_bytes(path.read_bytes()[:2000])
+    ran = film.fails("import", "clip.mp4", path, code=2)
+    assert "is a ZIP file that is cut off" in ran.error
+
+
+def test_pictures_without_numbers_are_taken_in_order_which_is_said(film: CommandLine) -> None:
+    paint(film.folder / "one/mask.png", two_objects())
+    # painted colours are no ids; who reads them is said
+    assert "segment CLIP --masks" in film.fails("import", "clip.mp4", "one", code=2).hint
+    save_palette_png(Path("one/mask.png"), two_objects(), Palette.davis())
+    ran = film("import", "clip.mp4", "one")
+    assert any("mask.png for frame 0" in note for note in ran.notes)
+    np.testing.assert_array_equal(imported(film)[0], two_objects())
+
+
+def test_youtube_vos_and_davis_are_told_apart(project: CommandLine) -> None:
+    for form in ("youtube-vos", "davis"):
+        project("export", "clip.mp4", "--format", form, "-o", form)
+        found = json.loads(project("import", "clip.mp4", form, "--json").stdout)
+        assert found["format"] == form
+    # as data sets have them, without files of our own
+    for path in ("youtube-vos/meta.json", "davis/objects.json"):
+        Path(path).unlink()
+    shutil.rmtree("davis/ImageSets")
+    for form in ("youtube-vos", "davis"):
+        found = json.loads(project("import", "clip.mp4", form, "--json").stdout)
+        assert found["format"] == form
+
+
+def test_whatever_is_wrong_with_a_file_there_is_a_hint(film: CommandLine) -> None:
+    path = film.folder / "a.json"
+    for text in (
+        '{"images": 3}',
+        '{"images": [3], "annotations": [], "categories": []}',
+        '{"videos": [], "annotations": 5}',
+        '[{"segmentations": 3}]',
+        '[{"annotations": {}}]',
+    ):
+        path.write_text(text)
+        assert film.fails("import", "clip.mp4", path, code=2).hint
+
+
 def test_masks_of_a_smaller_copy_of_the_clip_are_scaled_and_of_another_aspect_refused(
     film: CommandLine,
 ) -> None:

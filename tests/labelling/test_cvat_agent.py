@@ -231,3 +231,25 @@ def test_wrong_parameters_end_without_a_traceback(run: Run) -> None:
     assert "Traceback" not in done.stderr
     assert "propagator 'nonesuch'" in done.stderr
     assert server.functions == {}
+
+
+def test_what_cannot_run_here_is_said_when_the_agent_starts(run: Run) -> None:
+    """Not when somebody waits for the first mask."""
+    with FakeCvat([draw(0)[0]]) as server:
+        done = run(
+            server, "function", "create-native", "x", *MODULE,
+            "-p", "propagator=str:xmem", "-p", "model=str:nowhere",
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "the XMem propagator cannot run here" in done.stderr
+    assert server.functions == {}
+
+
+@pytest.mark.parametrize("kind", [(), ("-p", "kind=str:tracker"), ("-p", "kind=str:interactor")])
+def test_auto_annotate_needs_a_detector(run: Run, kind: tuple[str, ...]) -> None:
+    with FakeCvat([draw(0)[0]]) as server:
+        done = run(server, "task", "auto-annotate", str(TASK), *MODULE, *kind)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "auto-annotate takes a detector" in done.stderr
+    assert "-p kind=str:detector" in done.stderr

@@ -144,3 +144,43 @@ def test_a_file_that_cannot_be_made(tmp_path: Path) -> None:
         kept_token(tmp_path / "none" / "token")
     with pytest.raises(OutputError):
         kept_token(tmp_path)
+
+
+def test_errors_show_nothing_of_where_things_lie(tmp_path: Path) -> None:
+    clips = tmp_path / "secret place" / "clips"
+    clips.mkdir(parents=True)
+    (clips / "broken.mp4").write_bytes(b"nothing that plays")
+    (clips / "locked").mkdir()
+    with serving(folders=(clips,)) as client:
+        for path in ("broken.mp4", "none.mp4", "locked", "../x.mp4"):
+            answer = client("POST", "/v1/clips", {"path": path})
+            assert answer.status >= 400
+            assert "secret" not in answer.body.decode()
+            assert answer.json["message"]
+            assert answer.json["hint"]
+        # a network that is not there
+        models = client("GET", "/v1/models")
+        assert str(Path.cwd()) not in models.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/v1/none", None),
+        ("PUT", "/v1/models", None),
+        ("GET", "/v1/tracks/track-1-1", None),
+        ("GET", "/v1/clips/x", None),
+        ("POST", "/v1/clips", {}),
+        ("POST", "/v1/clips", {"frames": ["x"]}),
+        ("POST", "/v1/clips", {"frames": "x"}),
+        ("POST", "/v1/tracks", {"mask": "x"}),
+        ("POST", "/v1/tracks", {"mask": "eA==", "frames": ["eA=="], "start_frame": -1}),
+    ],
+)
+def test_every_error_has_a_hint(
+    client: Client, method: str, path: str, body: dict[str, object] | None
+) -> None:
+    answer = client(method, path, body)
+    assert answer.status >= 400
+    assert answer.json["message"]
+    assert answer.json["hint"]

@@ -358,4 +358,7 @@ def test_results_that_do_not_fit_are_an_error_and_not_a_silence() -> None:
         last = ended(client, track_id)[-1]
         assert last["type"] == "error"
         assert "space" in last["message"]
-        assert client("GET", f"/v1/tracks/{track_id}").json["hint"]
+        view = client("GET", f"/v1/tracks/{track_id}").json
+        assert view["hint"]
+        # no mask has come
+        assert view["done"] == 0

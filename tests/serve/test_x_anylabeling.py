@@ -27,6 +27,8 @@ from support.labelling_server import (
 )
 from support.studio_server import Client
 
+from vfx_matte.web.serve.video import shapes_of
+
 LENGTH = 6
 INTERPRETER = os.environ.get("X_ANYLABELING_PYTHON", "")
 """A Python with the package x-anylabeling-cvhub, in an environment of its own."""
@@ -267,6 +269,16 @@ print(json.dumps({
     "messages": messages,
 }))
 """
+
+
+def test_the_parts_of_an_object_are_a_group() -> None:
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[10:30, 10:30] = mask[10:30, 50:70] = 3
+    shapes = shapes_of(mask, 3, score=0.5, fineness=0)
+    assert [shape["group_id"] for shape in shapes] == [3, 3]
+    mask[:, 40:] = 0
+    (shape,) = shapes_of(mask, 3, score=0.5, fineness=0)
+    assert shape["group_id"] is None
 
 
 @pytest.mark.slow

@@ -115,6 +115,18 @@ def test_spools_share_their_space() -> None:
     assert space.used == 0
 
 
+def test_a_full_space_is_told_in_numbers_that_say_so() -> None:
+    space = SpoolSpace(1 << 20)
+    spool = Spool(space)
+    spool.append(bytes(900_000))
+    with pytest.raises(OutputError, match=r"0\.19 MB do not fit, 0\.86 MB of 1 MB are taken"):
+        spool.append(bytes(200_000))
+    large = SpoolSpace(4096 << 20)
+    with pytest.raises(OutputError, match=r"5000 MB do not fit, 0 MB of 4096 MB are taken"):
+        large.take(5000 << 20)
+    spool.close()
+
+
 def test_a_sent_clip_gives_its_frames_and_its_space_back() -> None:
     space = SpoolSpace(1 << 20)
     pictures = [file_of(picture(index)) for index in range(3)]

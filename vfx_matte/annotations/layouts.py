@@ -44,6 +44,8 @@ ANNOTATIONS, META, FACTS = "Annotations", "meta.json", "objects.json"
 _IMAGE_SETS = "ImageSets"
 # the names that DAVIS has for sizes
 _SMALL, _FULL = "480p", "Full-Resolution"
+# the full one is wanted
+_SIZES = (_FULL, _SMALL, "1080p")
 _SET = "val"
 
 
@@ -118,6 +120,20 @@ def write_youtube_vos(folder: Path, clip: AnnotatedClip) -> Iterator[AddFrame]:
         (part / META).write_text(json_text(meta, indent=1) + "\n", encoding="utf-8")
 
 
+def is_davis(folder: Path) -> bool:
+    """Whether a folder that holds `Annotations` is laid out as DAVIS does, with a folder per size
+    or lists of clips, and not as YouTube-VOS.
+    """
+    return (
+        (folder / FACTS).is_file()
+        or (folder / _IMAGE_SETS).is_dir()
+        or any(
+            (folder / ANNOTATIONS / size).is_dir() and not pictures_in(folder / ANNOTATIONS / size)
+            for size in _SIZES
+        )
+    )
+
+
 def read_layout(folder: Path, *, clip_name: str = "") -> Annotations:
     """Read the masks of one clip in a folder of DAVIS or YouTube-VOS.
 
@@ -129,8 +145,8 @@ def read_layout(folder: Path, *, clip_name: str = "") -> Annotations:
         MaskError: there are no masks, or of several clips.
     """
     top = folder / ANNOTATIONS
-    # DAVIS has a folder per size above those of clips; the full one is wanted
-    for size in (_FULL, _SMALL, "1080p"):
+    # DAVIS has a folder per size above those of clips
+    for size in _SIZES:
         if (top / size).is_dir() and not pictures_in(top / size):
             top = top / size
             break

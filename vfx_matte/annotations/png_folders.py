@@ -37,6 +37,7 @@ from vfx_matte.files.id_mark import id_mark
 from vfx_matte.files.still_header import require_still
 from vfx_matte.masks import Mask, ObjectLabel, Palette, object_ids
 from vfx_matte.printable import without_unprintable
+from vfx_matte.wording import command
 
 Look = Literal["objects", "classes", "white"]
 """What has a colour of its own in a mask: each object, each class, or nothing."""
@@ -264,12 +265,15 @@ def read_png(path: Path) -> Mask:
             if picture.mode not in ("P", "L", "1"):
                 raise MaskError(
                     f"mask {str(path)!r} has colours ({picture.mode}) instead of object ids",
-                    hint="expected a palette or an 8-bit grey PNG",
+                    hint="expected a palette or an 8-bit grey PNG; painted colours are read by"
+                    f" {command('segment', 'CLIP', masks='FOLDER')}",
                 )
             # of 1-bit pictures white is object 1
             return np.array(picture, np.uint8)
     except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
-        raise MaskError(f"mask {str(path)!r} cannot be read: {error}") from error
+        raise MaskError(
+            f"mask {str(path)!r} cannot be read: {error}", hint="it is damaged, or no PNG"
+        ) from error
 
 
 def _shows_void(path: Path, mask: Mask) -> bool:

@@ -35,8 +35,8 @@ class SpoolSpace:
         with self._lock:
             if self._used + size > self.most_bytes:
                 raise OutputError(
-                    f"the space for frames and results is full: {self._used >> 20} of"
-                    f" {self.most_bytes >> 20} MB are taken",
+                    f"the space for frames and results is full: {_megabytes(size)} do not fit,"
+                    f" {_megabytes(self._used)} of {_megabytes(self.most_bytes)} are taken",
                     hint="wait until other work is done, or end some of it",
                 )
             self._used += size
@@ -45,6 +45,13 @@ class SpoolSpace:
         """Set some of it free."""
         with self._lock:
             self._used -= size
+
+
+def _megabytes(size: int) -> str:
+    """For people: "4096 MB", "0.25 MB"; what is there is never 0."""
+    return f"{max(size / 2**20, 0.01 if size else 0):.{0 if size >= 100 << 20 else 2}f} MB".replace(
+        ".00 MB", " MB"
+    )
 
 
 class Spool:
@@ -85,11 +92,11 @@ class Spool:
         """
         with self._lock:
             if self._file.closed:
-                raise OutputError("what these bytes are for has ended")
+                raise OutputError("what these bytes are for has ended", hint="begin it again")
             end = self._ends[-1] + len(data)
             if self._most_bytes is not None and end > self._most_bytes:
                 raise OutputError(
-                    f"there is more than {self._most_bytes >> 20} MB of it",
+                    f"there is more than {_megabytes(self._most_bytes)} of it",
                     hint="ask for fewer frames at a time",
                 )
             self._space.take(len(data))

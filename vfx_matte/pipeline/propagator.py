@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vfx_matte.errors import WorkspaceError
+from vfx_matte.errors import UsageError, WorkspaceError
 from vfx_matte.pipeline.weights import opened_weights, require_known_checksum, require_named_file
 from vfx_matte.propagate.entry import Helper, Opening, PropagatorEntry
 from vfx_matte.propagate.protocol import Propagator
@@ -15,6 +15,7 @@ from vfx_matte.propagate.registry import (
     REGISTRY,
     Decision,
     choose_propagator,
+    missing,
     offered_names,
     open_propagator,
     propagator_options,
@@ -111,6 +112,12 @@ class PropagatorOptions:
         """Raise UsageError where there is no such propagator."""
         if self.name != "auto":
             registered(self.name)
+
+    def require_runnable(self) -> None:
+        """Raise UsageError where the decided propagator lacks a package or its weights here."""
+        entry = registered(self.name)
+        if lack := missing(entry, self.of(entry)):
+            raise UsageError(f"the {entry.title} propagator cannot run here", hint=lack)
 
     def open(
         self, *, num_objects: int, notify: Callable[[str], None], size: int | None = None

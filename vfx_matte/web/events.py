@@ -141,7 +141,7 @@ class EventLog:
         if last_event_id is not None and not (
             last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) <= 15
         ):
-            raise RequestError(400, "Last-Event-ID is not the number of an event")
+            raise RequestError(400, "Last-Event-ID is not the number of an event", "leave it out")
         if len(self._wakers) >= MOST_STREAMS:
             raise RequestError(503, "too many pages are open", "close some of them")
         # a page that is new has just loaded the project: nothing before counts

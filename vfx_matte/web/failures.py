@@ -54,7 +54,7 @@ def answer_errors(app: FastAPI, speller: Callable[[str], str]) -> None:
         name = f"{str(error.filename)!r}: " if error.filename is not None else ""
         return error_response(
             503,
-            f"{name}{error.strerror or type(error).__name__}",
+            speller(f"{name}{error.strerror or type(error).__name__}"),
             "check the file, its folders and the disk",
         )
 
@@ -66,7 +66,7 @@ def answer_errors(app: FastAPI, speller: Callable[[str], str]) -> None:
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> Response:
         text = _STATUS_TEXTS.get(error.status_code, "the request cannot be read")
-        answer = error_response(error.status_code, text)
+        answer = error_response(error.status_code, text, "check its address, method and body")
         answer.headers.update(error.headers or {})
         return answer
 
@@ -86,4 +86,4 @@ def _complaint(error: RequestValidationError) -> tuple[str, str]:
             f"{shortened(place)}: {shortened(one['msg'].removeprefix('Value error, '), 120)}"
         )
     more = len(texts) - 1
-    return texts[0], f"and {more} more" if more else ""
+    return texts[0], f"and {more} more" if more else "correct it, and send it again"

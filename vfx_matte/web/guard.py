@@ -207,10 +207,14 @@ class Guard:
             )
         # 2. a page of another origin; ours names us in the same way as its requests do
         if origin is not None and origin.lower() != f"http://{host.lower()}":
-            raise _RefusedError(403, "another page may not use this server")
+            raise _RefusedError(
+                403, "another page may not use this server", "open the address that was printed"
+            )
         # 3. the same where a browser sends no Origin: pictures, scripts, frames, links
         if site not in (None, "same-origin", "none") and not _opens_page(scope):
-            raise _RefusedError(403, "another page may not use this server")
+            raise _RefusedError(
+                403, "another page may not use this server", "open the address that was printed"
+            )
         # 4. the token; what is not there is refused as what is, so that nothing is found by asking
         is_public = scope["method"] in ("GET", "HEAD") and self.access.is_public(scope["path"])
         if not is_public and not self._knows_token(scope, authorization):
@@ -261,7 +265,7 @@ def _header(scope: Scope, name: str) -> str | None:
     wanted = name.encode("latin-1")
     values = [value for key, value in scope["headers"] if key == wanted]
     if len(values) > 1:
-        raise _RefusedError(400, f"the request has more than one {name} header")
+        raise _RefusedError(400, f"the request has more than one {name} header", "send one")
     return values[0].decode("latin-1").strip() if values else None
 
 
@@ -300,7 +304,7 @@ async def _read_body(scope: Scope, receive: Receive, rule: BodyRule) -> bytes | 
                 else:
                     parts.clear()
     except TimeoutError:
-        raise _RefusedError(408, "the request did not arrive in time") from None
+        raise _RefusedError(408, "the request did not arrive in time", "send it again") from None
     if max(size, announced) > most:
         raise _RefusedError(413, "the request is too large", f"at most {most:,} bytes are taken")
     return b"".join(parts)

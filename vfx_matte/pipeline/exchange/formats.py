@@ -14,7 +14,13 @@ from vfx_matte.annotations.coco import read_coco, write_coco
 from vfx_matte.annotations.cvat import read_cvat, write_cvat
 from vfx_matte.annotations.json_files import read_json, require_size
 from vfx_matte.annotations.label_studio import read_label_studio
-from vfx_matte.annotations.layouts import ANNOTATIONS, read_layout, write_davis, write_youtube_vos
+from vfx_matte.annotations.layouts import (
+    ANNOTATIONS,
+    is_davis,
+    read_layout,
+    write_davis,
+    write_youtube_vos,
+)
 from vfx_matte.annotations.mots import FOLDER, read_mots, write_mots
 from vfx_matte.annotations.png_folders import pictures_in, read_masks
 from vfx_matte.annotations.records import AddFrame, AnnotatedClip, Annotations
@@ -136,14 +142,19 @@ def read_annotations(path: Path, *, name: str | None, clip_name: str) -> tuple[s
     with _unpacked(path) as file:
         data = read_json(file) if file.suffix.lower() == ".json" else None
         found = name or _detected(file, data)
-        return found, FORMATS[found].read(file, data, clip_name)
+        try:
+            return found, FORMATS[found].read(file, data, clip_name)
+        except MaskError as error:
+            # most say what is wrong with a value, and all that can be done about it is this
+            error.hint = error.hint or "the file is damaged, or written by a program that errs"
+            raise
 
 
 def _detected(path: Path, data: object) -> str:
     """The format of a file or folder, by what is in it."""
     if path.is_dir():
         if (path / ANNOTATIONS).is_dir():
-            return "davis"
+            return "davis" if is_davis(path) else "youtube-vos"
         if (path / FOLDER).is_dir() or any(path.glob("*.txt")):
             return "mots"
         if pictures_in(path):
@@ -174,6 +185,11 @@ def _detected(path: Path, data: object) -> str:
 def _unpacked(path: Path) -> Iterator[Path]:
     """The file itself, or the file of annotations in a ZIP file."""
     if not path.is_file() or not is_zipfile(path):
+        if path.is_file() and _begins_as_zip(path):
+            raise MaskError(
+                f"{str(path)!r} is a ZIP file that is cut off or damaged",
+                hint="download or copy it again",
+            )
         yield path
         return
     try:
@@ -203,6 +219,11 @@ def _unpacked(path: Path) -> Iterator[Path]:
             yield target
     except (BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise MaskError(f"{str(path)!r} cannot be unpacked: {error}", hint="check it") from error
+
+
+def _begins_as_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
 
 
 def _copy(read: Callable[[int], bytes], write: Callable[[bytes], int]) -> None:

@@ -232,6 +232,14 @@ def _placed(
             f"{path.name}: frame {low} is taken for frame {low} of the clip, whose first is"
             f" {begin}; if it is the first one, add {option('first', low)}"
         )
+    # lists have an order of their own; that of a folder is a guess
+    if annotations.numbers_from == "order" and path.is_dir():
+        named = [frame.file_name for frame in annotations.frames if frame.file_name]
+        if named:
+            reporter.notify(
+                f"{path.name}: names without frame numbers are taken in their order:"
+                f" {named[0]} for frame {low + shift}"
+            )
     outside = [number for number in numbers if not begin <= number + shift < begin + length]
     if outside:
         raise MaskError(

@@ -56,7 +56,7 @@ class _Held:
         """See `TrackClip`."""
         with self._lock:
             if not self._holders:
-                raise MediaError("the clip is not there any more")
+                raise MediaError("the clip is not there any more", hint="send it again")
             self._holders += 1
 
     def let_go(self) -> None:
@@ -133,7 +133,9 @@ class SentClip(_Held):
         try:
             data = self._spool[index]
         except IndexError:
-            raise MediaError(f"frame {index} is not there any more") from None
+            raise MediaError(
+                f"frame {index} is not there any more", hint="send the clip again"
+            ) from None
         return decode_sent(data, f"frame {index}", most_pixels=self._most_pixels)
 
     def forward(self, start: int, stop: int) -> Iterator[tuple[int, Image]]:
@@ -169,11 +171,15 @@ class FileClip(_Held):
         if info.width * info.height > most_pixels:
             raise UsageError(
                 f"the clip is {info.width}×{info.height}, which is too large: the most is"
-                f" {most_pixels / 1e6:.3g} million pixels"
+                f" {most_pixels / 1e6:.3g} million pixels",
+                hint="send smaller pictures",
             )
         self.shape, self.length = info.shape, len(info.timeline)
         if self.length > most_frames:
-            raise UsageError(f"the clip has {self.length} frames, the most is {most_frames}")
+            raise UsageError(
+                f"the clip has {self.length} frames, the most is {most_frames}",
+                hint="send the frames that are wanted alone",
+            )
         self._path = path
 
     def images(self, notify: Notify) -> ImageSource:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from vfx_matte.choices import unknown_choice
-from vfx_matte.errors import UsageError
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.propagate.registry import (
     choose_propagator,
@@ -62,7 +61,6 @@ def chosen_model(name: str, options: PropagatorOptions) -> PropagatorOptions:
         return options
     if name not in offered_names():
         raise unknown_choice("propagator", name, (AUTO, *offered_names()))
-    entry = registered(name)
-    if lack := missing(entry, options.of(entry)):
-        raise UsageError(f"the {entry.title} propagator cannot run here", hint=lack)
-    return replace(options, name=name)
+    chosen = replace(options, name=name)
+    chosen.require_runnable()
+    return chosen

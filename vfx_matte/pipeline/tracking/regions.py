@@ -72,7 +72,7 @@ class RegionTracker:
         notify: is told which propagator it is, and what people should know.
 
     Raises:
-        UsageError: as `PropagatorOptions.decided`, or fewer than one track.
+        UsageError: as `PropagatorOptions.decided`; it cannot run here, or fewer than one track.
     """
 
     def __init__(
@@ -85,6 +85,8 @@ class RegionTracker:
         if most_tracks < 1:
             raise UsageError(f"{option('max_tracks')} is {most_tracks}, expected 1 or more")
         self._options = (propagator or PropagatorOptions()).decided(notify)
+        # now, and not when somebody waits for the first mask
+        self._options.require_runnable()
         self._most = most_tracks
         # the longest not asked for first; weak, so that what its caller has dropped is free at once
         self._groups: OrderedDict[int, weakref.ref[_Group]] = OrderedDict()

@@ -154,14 +154,18 @@ class Registry(Generic[T]):
         """The number of one that is there; raises as `get`."""
         found = re.fullmatch(rf"{self._kind}-([0-9a-z]{{1,32}})-([1-9][0-9]{{0,9}})", item_id)
         if found is None:
-            raise MissingError(f"there is no {self._kind} of this id")
+            raise MissingError(
+                f"there is no {self._kind} of this id", hint="use the id that its answer gave"
+            )
         number = int(found[2])
         if found[1] != self._tag:
             raise GoneError(
                 f"the {self._kind} is gone: the server was started again", hint="begin a new one"
             )
         if number > self._count:
-            raise MissingError(f"there is no {self._kind} of this id")
+            raise MissingError(
+                f"there is no {self._kind} of this id", hint="use the id that its answer gave"
+            )
         if number not in self._items:
             raise GoneError(
                 f"the {self._kind} is gone: it was ended, or nobody used it for too long",

@@ -64,7 +64,9 @@ class TrackSession:
         notify: Notify = lambda _line: None,
     ) -> None:
         if not 0 <= start < stop:
-            raise UsageError(f"frames {start} to {stop} are not a range")
+            raise UsageError(
+                f"frames {start} to {stop} are not a range", hint="the first comes before the last"
+            )
         self._images, self._cuts, self._range = images, cuts, (start, stop)
         self._options = propagator or PropagatorOptions()
         self._notify = notify

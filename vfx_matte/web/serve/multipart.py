@@ -48,11 +48,13 @@ def read_form(body: bytes, content_type: str, *, files: frozenset[str]) -> Form:
             form.files.setdefault(name, []).append(content)
             continue
         if name in form.texts:
-            raise RequestError(400, f"{name[:40]!r} is in the form twice")
+            raise RequestError(400, f"{name[:40]!r} is in the form twice", "send it once")
         try:
             form.texts[name] = content.decode("utf-8")
         except UnicodeDecodeError:
-            raise RequestError(400, f"{name[:40]!r} of the form is not a text") from None
+            raise RequestError(
+                400, f"{name[:40]!r} of the form is not a text", "send it in UTF-8"
+            ) from None
     return form
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +57,25 @@ class ServedClip:
         self.id, self.clip = clip_id, clip
 
 
+def _without_folders(
+    speller: Callable[[str], str], folders: Iterable[Path]
+) -> Callable[[str], str]:
+    """The speller, with paths in these folders shown as from within them."""
+    forms = {str(form) for folder in folders for form in (folder.absolute(), folder.resolve())}
+    # quoted paths of Windows have two backslashes; the longest first, as one may lie in another
+    shown = {f"{form}{os.sep}" for form in forms if Path(form).name}
+    shown |= {one.replace("\\", "\\\\") for one in shown}
+    order = sorted(shown, key=len, reverse=True)
+
+    def spell(text: str) -> str:
+        spelled = speller(text)
+        for folder in order:
+            spelled = spelled.replace(folder, "")
+        return spelled
+
+    return spell
+
+
 class Serving:
     """Everything of one start.
 
@@ -78,7 +99,9 @@ class Serving:
         speller: Callable[[str], str],
     ) -> None:
         self.settings, self.folders, self.propagator = settings, tuple(folders), propagator
-        self.speller = speller
+        # how this machine is set up is nothing for clients
+        hidden = (*folders, model, Path.cwd(), Path.home(), Path(tempfile.gettempdir()))
+        self.speller = _without_folders(speller, hidden)
         self.space = SpoolSpace(settings.space_mb << 20)
         self.queue = TrackQueue(settings.at_once)
         self.prompter = Prompter(model=model, fetch=fetch, reporter=SilentReporter())

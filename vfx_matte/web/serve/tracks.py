@@ -155,9 +155,10 @@ class ServedTrack(TrackListener):
 
     def tracked(self, frame: TrackedFrame) -> None:
         """See `TrackListener`."""
-        self._done += 1
         objects = as_json(object_results(frame), self._spell)
         self.events.add({"type": "frame", "frame": frame.frame_index, "objects": objects})
+        # not before: where there is no space the client never gets it
+        self._done += 1
         now = time.monotonic()
         if self._done in (1, self.request.total) or now - self._told >= _PROGRESS_SECONDS:
             self._told = now

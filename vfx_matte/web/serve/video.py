@@ -258,13 +258,15 @@ def shapes_of(mask: Ids, object_id: int, *, score: float, fineness: float) -> li
         score: how sure it is, 0 … 1.
         fineness: see `object_polygons`.
     """
+    rings = object_polygons(mask, object_id, fineness=fineness)
     return [
         {
             "label": LABEL,
             "shape_type": "polygon",
             "points": [*ring, ring[0]],
             "score": round(score, 4),
-            "group_id": None,
+            # polygons of one group are parts of one thing, as the tool has it
+            "group_id": object_id if len(rings) > 1 else None,
         }
-        for ring in object_polygons(mask, object_id, fineness=fineness)
+        for ring in rings
     ]

@@ -195,7 +195,9 @@ async def add_track(serving: Served, request: Request) -> JsonResponse:
         frames = form.files.get("frames")
         masks = form.files.get("mask", [])
         if len(masks) != 1:
-            raise RequestError(422, f"mask: {len(masks)} files, expected one")
+            raise RequestError(
+                422, f"mask: {len(masks)} files, expected one", "send one PNG as mask"
+            )
         mask = masks[0]
     which = _one_of(frames=frames, clip=fields.clip, path=fields.path)
     view = await serving.call(_start, serving, which, fields, frames, mask)

@@ -147,7 +147,9 @@ async def propagate(serving: Served, request: Request, body: PropagateBody) -> J
     finally:
         _end_soon(serving, current)
     if current.state != "completed":
-        raise RequestError(503, current.message or "the propagation was cancelled")
+        raise RequestError(
+            503, current.message or "the propagation was cancelled", "begin it again"
+        )
     return _success({"session_id": body.session_id, "results": current.results})
 
 
