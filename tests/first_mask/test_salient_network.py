@@ -10,7 +10,8 @@ import os
 import subprocess
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +21,8 @@ from support.tiny_onnx import tiny_network
 from support.weights_server import Served, serve
 
 from vfx_matte.errors import ConfigError, UsageError, WeightsError
+from vfx_matte.pipeline.clip import open_source
+from vfx_matte.pipeline.first_mask.marking import PictureOpener, open_marking
 from vfx_matte.pipeline.first_mask.salient_network import (
     TRY_AGAIN_SECONDS,
     named_network,
@@ -150,6 +153,33 @@ def test_it_is_not_fetched_where_that_is_off(
     monkeypatch.setenv("VFX_MATTE_FETCH", "nevr")
     with pytest.raises(UsageError, match="VFX_MATTE_FETCH 'nevr'"):
         use(folder)
+
+
+@pytest.mark.parametrize("door", ["a frame of a clip", "pictures"])
+def test_a_method_that_cannot_use_it_does_not_fetch_it(
+    known: Path, address: Served, folder: Path, make_clip: Callable[..., Path], door: str
+) -> None:
+    point_to(known, address.url)
+    clip = open_source(
+        make_clip("clip.mp4", pts=(0, 512), time_base=Fraction(1, 15360)), reporter=SilentReporter()
+    )
+    reporter = SilentReporter()
+
+    def use_method(method: str) -> None:
+        if door == "pictures":
+            opener = PictureOpener(method=method, model=folder, reporter=reporter)
+            opener.open(clip.reader.frame(0).image)
+        else:
+            open_marking(clip, None, model=folder, method=method, reporter=reporter)
+
+    use_method("graph")
+    # its own weights are not there, so that nothing else is worth fetching
+    with pytest.raises(UsageError):
+        use_method("sam2")
+    assert (address.requests, reporter.lines, folder.exists()) == ([], [], False)
+    use_method("auto")
+    assert address.requests
+    assert len(reporter.lines) == 1
 
 
 def test_no_test_fetches() -> None:

@@ -203,7 +203,7 @@ def test_a_frame_of_layers_shows_all_objects_together(long: CommandLine) -> None
         (("--frame", "5", "-o", "workspace/long/masks/0000005.png"), "the masks"),
         (("--start", "9", "--stop", "9"), "are not a range"),
         (("--start", "20", "--stop", "9"), "are not a range"),
-        (("--stop", "41"), "frame 41 is not in the clip"),
+        (("--stop", "41"), "frame 40 is not in the clip"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -213,6 +213,11 @@ def test_what_is_no_part_of_the_clip_is_told(
     before = long.files()
     assert told in long.fails("alpha", "long.mp4", *arguments, code=2).error
     assert long.files() == before
+
+
+def test_a_range_without_a_frame_is_told_what_its_stop_is(long: CommandLine) -> None:
+    ran = long.fails("alpha", "long.mp4", "--start", "9", "--stop", "9", code=2)
+    assert ran.hint == "it has frames 0 to 39, and --stop is the frame after the last one"
 
 
 def test_an_object_that_the_frame_lacks_is_told(project: CommandLine) -> None:

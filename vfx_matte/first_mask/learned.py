@@ -295,7 +295,11 @@ class LearnedFirstMask(BaseFirstMask):
     def _confidence_of(self, state: State) -> tuple[float, str]:
         """How far the maps that hold the whole mask agree with it."""
         if not state.mask.any():
-            return 0.0, "nothing stands out there: draw a box around the whole object"
+            return 0.0, (
+                "nothing stands out there: draw a box around the whole object"
+                if state.within is None
+                else "nothing stands out in the box: mark the object too"
+            )
         total = weights = 0.0
         area = np.count_nonzero(state.mask)
         maps = list(state.maps)

@@ -72,8 +72,9 @@ class Marks:
             height: of the picture, px.
 
         Raises:
-            UsageError: a box or point lies outside of the picture, a stroke has no points, an
-                object mark lies outside the box, or a point is marked as both.
+            UsageError: a box is smaller than 2×2 pixels, a box or point lies outside of the
+                picture, a stroke has no points, an object mark lies outside the box, or a point
+                is marked as both.
         """
         self._check_box(width, height)
         self._check_points(width, height)
@@ -89,12 +90,13 @@ class Marks:
         if self.box is None:
             return
         x, y, box_width, box_height = self.box
-        is_inside = x >= 0 and y >= 0 and x + box_width <= width and y + box_height <= height
-        if box_width < 2 or box_height < 2 or not is_inside:
+        shown = f"box {x},{y},{box_width},{box_height}"
+        hint = f"give {option('box', 'x,y,width,height')}"
+        if box_width < 2 or box_height < 2:
+            raise UsageError(f"{shown} is smaller than 2×2 pixels", hint=hint)
+        if x < 0 or y < 0 or x + box_width > width or y + box_height > height:
             raise UsageError(
-                f"box {x},{y},{box_width},{box_height} does not lie inside the picture,"
-                f" {width}×{height}",
-                hint=f"give {option('box', 'x,y,width,height')}",
+                f"{shown} does not lie inside the picture, {width}×{height}", hint=hint
             )
 
     def _check_points(self, width: int, height: int) -> None:

@@ -107,7 +107,10 @@ class SourceClip:
             raise UsageError(
                 f"frames {timeline.number(first)} to {timeline.number(last)} are not a range of"
                 " this clip",
-                hint=f"it has frames {timeline.numbers_text}",
+                hint=(
+                    f"it has frames {timeline.numbers_text}, and {option('stop')} is the frame"
+                    " after the last one"
+                ),
             )
         return first, last
 

@@ -138,7 +138,13 @@ def doubts(
         number: what people call the frame with an index, see `Timeline.number`.
     """
     for object_id, indices in unseen.items():
-        if indices:
+        if len(indices) == 1:
+            missed = number(indices[0])
+            yield (
+                f"object {object_id} is not seen on frame {missed}; if it is there, give a mask of"
+                f" it: {option('mask', f'{missed}=mask.png')}"
+            )
+        elif indices:
             start, stop = _longest(to_ranges(indices))
             yield (
                 f"object {object_id} is not seen on {len(indices)} frames, {number(start)} to"

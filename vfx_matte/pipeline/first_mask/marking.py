@@ -186,7 +186,7 @@ class PictureOpener:
 
     @cached_property
     def _network(self) -> SalientNetwork | None:
-        return salient_network(self._model, reporter=self._reporter, fetch=self._fetch)
+        return _network_for(self._method, self._model, reporter=self._reporter, fetch=self._fetch)
 
     @cached_property
     def _clicker(self) -> OpenNetwork | None:
@@ -199,7 +199,9 @@ class PictureOpener:
             UsageError: what the method needs is not there.
             WeightsError: its network is not what it should be.
         """
-        return _marking(image, self._network, self._clicker, self._method)
+        # what cannot be opened is said before anything is fetched
+        clicker = self._clicker
+        return _marking(image, self._network, clicker, self._method)
 
 
 def open_marking(
@@ -228,8 +230,10 @@ def open_marking(
     """
     method_named(method)
     frame = clip.reader.frame(0 if at is None else clip.frame_index(at))
-    network = salient_network(model, reporter=reporter, fetch=fetch)
-    return marking_of(frame.image, network, method=method, model=model)
+    # what cannot be opened is said before anything is fetched
+    clicker = _opened_clicker(method, model)
+    network = _network_for(method, model, reporter=reporter, fetch=fetch)
+    return _marking(frame.image, network, clicker, method)
 
 
 def marking_of(
@@ -252,6 +256,18 @@ def marking_of(
         WeightsError: its network is not what it should be.
     """
     return _marking(image, network, _opened_clicker(method, model or PathsSettings().model), method)
+
+
+def _network_for(
+    method: str, model: Path, *, reporter: Reporter, fetch: bool
+) -> SalientNetwork | None:
+    """The salient network where the method may use it: one without weights neither fetches nor
+    misses it.
+    """
+    chosen = method_named(method)
+    if chosen is not None and not chosen.needs:
+        return None
+    return salient_network(model, reporter=reporter, fetch=fetch)
 
 
 def _opened_clicker(method: str, model: Path) -> OpenNetwork | None:
