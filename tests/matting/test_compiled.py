@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,20 +17,22 @@ from hypothesis import strategies as st
 from support.noise_masks import random_mask
 
 from vfx_matte.backend import box_mean, enlarged
-from vfx_matte.masks import Image, Mask
-from vfx_matte.matting import compiled, make_matte
+from vfx_matte.masks import Image, Mask, Matte
+from vfx_matte.matting import compiled, estimate_foreground, make_matte
 from vfx_matte.matting.guided import GuidedAlpha
 from vfx_matte.matting.local_colors import learn_by_arrays, learn_colors
 from vfx_matte.matting.picture_edges import find_edge, smoothed_edge
 from vfx_matte.matting.pieces import without_loose_pieces
 from vfx_matte.matting.problem import UNKNOWN
 from vfx_matte.matting.trimap import signed_distance
+from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.settings.options import MatteSettings
 
 pytestmark = pytest.mark.skipif(
     not compiled.usable(np.zeros(1)), reason="Numba is not installed: there is nothing to compare"
 )
 ONE = 65535
+Result = TypeVar("Result")
 GUIDED = MatteSettings(edges="guided")
 drawn = settings(max_examples=20)
 seeds, sides = st.integers(0, 2**32 - 1), st.integers(1, 90)
@@ -53,11 +57,11 @@ def picture(seed: int, shape: tuple[int, int]) -> tuple[Image, Mask]:
     return np.clip(soft * front + (1 - soft) * back + texture, 0, 255).astype(np.uint8), mask
 
 
-@pytest.fixture
-def arrays(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Turns compiled functions off until it is undone."""
-    monkeypatch.setattr(compiled, "usable", lambda _: False)
-    return monkeypatch
+def by_arrays(work: Callable[[], Result]) -> Result:
+    """What a function gives where nothing is compiled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "usable", lambda _: False)
+        return work()
 
 
 @drawn
@@ -79,14 +83,52 @@ def test_colors_are_learned_alike(
 
 
 @drawn
+@given(seeds, sides, sides)
+def test_distances_are_the_same(seed: int, height: int, width: int) -> None:
+    mask = noise_mask(np.random.default_rng(seed), (height, width))
+    if seed % 7 == 0:
+        mask[:] = seed % 2  # no edge at all
+    wanted = by_arrays(lambda: signed_distance(mask))
+    distance = signed_distance(mask)
+    assert distance.dtype == wanted.dtype
+    np.testing.assert_allclose(distance, wanted, rtol=1e-6)
+
+
+@drawn
+@given(
+    seeds,
+    sides,
+    sides,
+    st.sampled_from([(0, 0), (1, 1), (1, 0), (2, 2)]),
+    st.sampled_from([8, 10]),
+)
+def test_the_subjects_colors_are_the_same(
+    seed: int, height: int, width: int, shift: tuple[int, int], bits: int
+) -> None:
+    rng, layout = np.random.default_rng(seed), PixelLayout("yuv", bits, shift)
+    soft = cv2.GaussianBlur(noise_mask(rng, (height, width)).astype(np.float32), (0, 0), 2)
+    matte = Matte(np.rint(np.clip(soft * 1.4 - 0.2, 0, 1) * ONE).astype(np.uint16))
+    code = np.uint8 if bits == 8 else np.uint16
+    planes = tuple(
+        rng.integers(0, layout.full + 1, layout.plane_shape(at, height, width)).astype(code)
+        for at in range(3)
+    )
+    given_picture = Picture(planes, layout, ColorTags("bt709", "tv"))
+    wanted = by_arrays(lambda: estimate_foreground(given_picture, matte))
+    found = estimate_foreground(given_picture, matte)
+    for plane, other in zip(found.planes, wanted.planes, strict=True):
+        assert plane.dtype == other.dtype
+        # means of uint8 samples are rounded once less
+        np.testing.assert_allclose(plane.astype(int), other.astype(int), atol=1)
+
+
+@drawn
 @given(seeds, sides, sides, st.sampled_from([3, 5, 7, 13, 21]))
 def test_a_masks_own_edge_is_smoothed_alike(
     seed: int, height: int, width: int, window_px: int
 ) -> None:
     mask = noise_mask(np.random.default_rng(seed), (height, width))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "usable", lambda _: False)
-        wanted = smoothed_edge(mask, signed_distance(mask), window_px)
+    wanted = by_arrays(lambda: smoothed_edge(mask, signed_distance(mask), window_px))
     smoothed = smoothed_edge(mask, signed_distance(mask), window_px)
     np.testing.assert_allclose(smoothed, wanted, atol=2e-5)
 
@@ -118,25 +160,25 @@ def test_loose_pieces_are_the_same(
     rng = np.random.default_rng(seed)
     alpha = cv2.GaussianBlur(noise_mask(rng, (height, width)).astype(np.float32), (0, 0), 1.5)
     codes, mask = np.rint(alpha * ONE).astype(np.uint16), noise_mask(rng, (height, width))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "usable", lambda _: False)
-        wanted = without_loose_pieces(
+
+    def tidy() -> np.ndarray:
+        return without_loose_pieces(
             codes, mask, specks_px=area_px, holes_px=area_px, anchored=anchored
         )
-    tidy = without_loose_pieces(codes, mask, specks_px=area_px, holes_px=area_px, anchored=anchored)
-    np.testing.assert_array_equal(tidy, wanted)
+
+    np.testing.assert_array_equal(tidy(), by_arrays(tidy))
 
 
 @pytest.mark.parametrize("shape", [(180, 240), (540, 720)])
 @pytest.mark.parametrize("seed", range(4))
-def test_mattes_are_the_same_to_a_fraction_of_a_code(
-    seed: int, shape: tuple[int, int], arrays: pytest.MonkeyPatch
-) -> None:
+def test_mattes_are_the_same_to_a_fraction_of_a_code(seed: int, shape: tuple[int, int]) -> None:
     image, mask = picture(seed, shape)
     soft = {1: cv2.blur(mask * np.uint8(255), (9, 9))} if seed % 2 else None
-    wanted = make_matte(mask, image=image, soft=soft, settings=GUIDED).alpha.astype(int)
-    arrays.undo()
-    alpha = make_matte(mask, image=image, soft=soft, settings=GUIDED).alpha.astype(int)
+
+    def matte() -> np.ndarray:
+        return make_matte(mask, image=image, soft=soft, settings=GUIDED).alpha.astype(int)
+
+    alpha, wanted = matte(), by_arrays(matte)
     codes = np.abs(alpha - wanted) / (ONE / 255)
     assert np.quantile(codes, 0.999) < 0.1
     # a pixel whose alpha is on the brink of being seen joins a piece or does not

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vfx_matte.backend import Array, bounding_box, box_mean, enlarged, shrunk, xp
+from vfx_matte.backend import Array, Region, bounding_box, box_mean, enlarged, shrunk, xp
 from vfx_matte.masks import Matte
+from vfx_matte.matting import compiled
 from vfx_matte.matting.planes import alpha_in, block_scale, footprint_means, with_color_planes
 from vfx_matte.picture import Picture, require_same_size, subsampled
 
@@ -81,6 +82,18 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
     def clean_plane(index: int) -> Array:
         plane, shift = picture.planes[index], picture.layout.plane_shift(index)
         part = subsampled(region, shift)
+        # samples that are not square are left to the arrays
+        if compiled.usable(plane) and shift[0] == shift[1]:
+            return _clean_compiled(
+                plane,
+                part,
+                alpha=alpha,
+                shift=shift[0],
+                near=near,
+                levels=levels,
+                block_px=block_px,
+                peak=picture.layout.full,
+            )
         image, weight = _unit(plane[part], picture.layout.full), footprint_means(alpha, shift)
         sides = _colors(_to_blocks(image, shift, block_px, levels[0].alpha.shape), levels)
         colors = [_at_samples(side, shift, block_px, weight.shape) for side in sides]
@@ -97,6 +110,54 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
         return result
 
     return with_color_planes(picture, clean_plane, on=matte.alpha)
+
+
+def _clean_compiled(
+    plane: Array,
+    part: Region,
+    *,
+    alpha: Array,
+    shift: int,
+    near: Array,
+    levels: list[_Level],
+    block_px: int,
+    peak: int,
+) -> Array:
+    """What `clean_plane` gives, in fewer steps.
+
+    Args:
+        plane: a whole plane, whose samples are halved `shift` times in both directions.
+        part: its samples in the region.
+        alpha: of the region.
+        shift: see there.
+        near: where samples are replaced, bool on the blocks.
+        levels: of alpha.
+        block_px: side of the finest blocks.
+        peak: the code of 1.
+    """
+    from vfx_matte.matting.compiled.subject import block_means, replace_soft, solve_windows
+
+    inside, result, factor = np.ascontiguousarray(plane[part]), plane.copy(), block_px >> shift
+    image = block_means(inside, factor, peak, levels[0].alpha.shape)
+    moments = [(image, levels[0].alpha * image)]
+    for _ in levels[1:]:
+        moments.append((shrunk(moments[-1][0], 2), shrunk(moments[-1][1], 2)))
+    # coarse to fine: the coarsest level leans on grey, each other one on the level before
+    front, back = np.full((2, *moments[-1][0].shape), 0.5, np.float32)
+    for number, (level, (colors, weighted)) in enumerate(
+        zip(reversed(levels), reversed(moments), strict=True)
+    ):
+        if number:
+            front, back = (
+                np.ascontiguousarray(enlarged(side, 2, colors.shape)) for side in (front, back)
+            )
+        solve_windows(colors, weighted, level.mean, level.squared, TIGHTNESS, front, back)
+    cleaned = inside.copy()
+    replace_soft(
+        inside, alpha, shift, near.astype(np.float32), front, back, factor, peak, DAMPING, cleaned
+    )
+    result[part] = cleaned
+    return result
 
 
 def _unit(plane: Array, peak: int) -> Array:

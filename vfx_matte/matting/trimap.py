@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from vfx_matte.backend import Array, box_mean, distance_to_zero, enlarged, shrunk, xp
+from vfx_matte.matting import compiled
 from vfx_matte.matting.local_colors import BLOCK_PX, WINDOWS, LocalColors, dot
 from vfx_matte.matting.problem import SUBJECT, UNKNOWN
 from vfx_matte.matting.sizes import BAND_PX, LEAST_BAND_PX
@@ -92,6 +93,10 @@ def signed_distance(binary: Array) -> Array:
     Measured to the nearest pixel that touches the other side, half a pixel before the edge; far
     away where there is none.
     """
+    if compiled.usable(binary):
+        from vfx_matte.matting.compiled import distance as compiled_distance
+
+        return compiled_distance.signed_distance(binary)
     # 0 where a pixel touches the other side: the distance to these is the same for both sides
     module = xp(binary)
     apart = module.ones_like(binary)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from vfx_matte.backend import Array, box_mean
@@ -55,7 +57,7 @@ def learn(
     model = np.empty((*shape, 10), np.float32)
     alpha, sure = np.empty(shape, np.float32), np.empty(shape, np.float32)
     weights = np.empty((*shape, 2), np.float32)
-    moments = np.empty((*shape, 2 * MOMENTS), np.float32)
+    moments = np.empty((shape[0], shape[1] * 2 * MOMENTS), np.float32)
     half = band_px / 2
     for number in range(passes):
         _weigh(side, alpha, sure, half, number == 0, weights)
@@ -146,14 +148,17 @@ def _weigh(
 
 @compiled
 def _weighted(base: Array, weights: Array, moments: Array) -> None:
-    """The moments of both sides that every block adds to a window."""
+    """The moments of both sides that every block adds to a window, float32 (h, w · 20)."""
     for i in range(base.shape[0]):
+        row = moments[i]
         for j in range(base.shape[1]):
+            color = base[i, j]
             for which in range(2):
-                weight, at = weights[i, j, which], which * MOMENTS
-                moments[i, j, at] = weight
+                weight = weights[i, j, which]
+                block = row[(2 * j + which) * MOMENTS :]
+                block[0] = weight
                 for m in range(MOMENTS - 1):
-                    moments[i, j, at + 1 + m] = weight * base[i, j, m]
+                    block[1 + m] = weight * color[m]
 
 
 @compiled
@@ -174,104 +179,139 @@ def _models(
     Sums run down the columns, then along the rows, in float64: what is added to them is taken off
     again. Beyond the border the outermost blocks repeat.
     """
-    down, across = moments.shape[0], moments.shape[1]
-    columns = np.zeros((3, across, 2 * MOMENTS), np.float64)
-    running = np.zeros((3, 2 * MOMENTS), np.float64)
-    total = np.empty(2 * MOMENTS, np.float32)
-    cloud = np.empty((2, 6), np.float32)
-    both = np.empty(6, np.float32)
-    for k in range(3):
-        for y in range(-halves[k], halves[k] + 1):
-            row = min(max(y, 0), down - 1)
-            for j in range(across):
-                for m in range(2 * MOMENTS):
-                    columns[k, j, m] += moments[row, j, m]
+    down, across = base.shape[0], base.shape[1]
+    numbers = 2 * MOMENTS
+    columns = np.zeros((3, across * numbers), np.float64)
+    upto = np.zeros((3, (across + 2 * halves.max() + 1) * numbers), np.float64)
+    total = np.empty(across * numbers, np.float32)
     for i in range(down):
-        if i > 0:
-            for k in range(3):
-                new, old = min(i + halves[k], down - 1), max(i - halves[k] - 1, 0)
-                for j in range(across):
-                    for m in range(2 * MOMENTS):
-                        columns[k, j, m] += np.float64(moments[new, j, m]) - np.float64(
-                            moments[old, j, m]
-                        )
         for k in range(3):
-            for m in range(2 * MOMENTS):
-                running[k, m] = 0
-            for x in range(-halves[k], halves[k] + 1):
-                column = min(max(x, 0), across - 1)
-                for m in range(2 * MOMENTS):
-                    running[k, m] += columns[k, column, m]
+            half, sums = halves[k], columns[k]
+            if i == 0:
+                for y in range(-half, half + 1):
+                    row = moments[min(max(y, 0), down - 1)]
+                    for at in range(sums.size):
+                        sums[at] += row[at]
+            else:
+                new, old = moments[min(i + half, down - 1)], moments[max(i - half - 1, 0)]
+                for at in range(sums.size):
+                    sums[at] += np.float64(new[at]) - np.float64(old[at])
+        _along_the_row(columns, halves, shares, upto, total)
         for j in range(across):
-            if j > 0:
-                for k in range(3):
-                    new, old = min(j + halves[k], across - 1), max(j - halves[k] - 1, 0)
-                    for m in range(2 * MOMENTS):
-                        running[k, m] += columns[k, new, m] - columns[k, old, m]
+            block = total[j * numbers : (j + 1) * numbers]
+            _model(block, base[i, j], noise, per_sure, is_last, model[i, j], alpha[i], sure[i], j)
+
+
+@compiled
+def _along_the_row(columns: Array, halves: Array, shares: Array, upto: Array, total: Array) -> None:
+    """The weighted sum of all windows around every block of a row.
+
+    Args:
+        columns: of each window its sums of columns, float64 (3, w · 20).
+        halves: how far each window reaches.
+        shares: its weight.
+        upto: room for sums from a row's beginning, float64 (3, more than w + 2 · halves, times 20).
+        total: float32 (w · 20), changed.
+    """
+    across = total.size // (2 * MOMENTS)
+    for k in range(3):
+        sums, half, column = upto[k], halves[k], columns[k]
+        sums[: 2 * MOMENTS] = 0
+        for x in range(half):
             for m in range(2 * MOMENTS):
-                total[m] = F(
-                    running[0, m] * shares[0]
-                    + running[1, m] * shares[1]
-                    + running[2, m] * shares[2]
+                sums[(x + 1) * 2 * MOMENTS + m] = sums[x * 2 * MOMENTS + m] + column[m]
+        before, after = sums[half * 2 * MOMENTS :], sums[(half + 1) * 2 * MOMENTS :]
+        for at in range(across):
+            for m in range(2 * MOMENTS):
+                after[at * 2 * MOMENTS + m] = (
+                    before[at * 2 * MOMENTS + m] + column[at * 2 * MOMENTS + m]
                 )
-            # mean colours and covariances of both clouds
-            for which in range(2):
-                at = which * MOMENTS
-                share = F(1) / (total[at] + F(1e-9))
-                for m in range(1, MOMENTS):
-                    total[at + m] *= share
-                r, g, b = total[at + 1], total[at + 2], total[at + 3]
-                # float32 may leave variances a little below 0
-                cloud[which, 0] = max(total[at + 4] - r * r, F(0)) + noise
-                cloud[which, 1] = total[at + 5] - r * g
-                cloud[which, 2] = total[at + 6] - r * b
-                cloud[which, 3] = max(total[at + 7] - g * g, F(0)) + noise
-                cloud[which, 4] = total[at + 8] - g * b
-                cloud[which, 5] = max(total[at + 9] - b * b, F(0)) + noise
-            # Fisher's direction by cofactors, then scaled so that alpha is 1 at F and 0 at B
-            x = total[1] - total[MOMENTS + 1]
-            y = total[2] - total[MOMENTS + 2]
-            z = total[3] - total[MOMENTS + 3]
-            for m in range(6):
-                both[m] = (cloud[0, m] + cloud[1, m]) * F(0.5)
-            a, b, c, d, e, f = both[0], both[1], both[2], both[3], both[4], both[5]
-            aa, bb, cc = d * f - e * e, c * e - b * f, b * e - c * d
-            dd, ee, ff = a * f - c * c, b * c - a * e, a * d - b * b
-            factor = F(1) / (a * aa + b * bb + c * cc)
-            u = (aa * x + bb * y + cc * z) * factor
-            v = (bb * x + dd * y + ee * z) * factor
-            w = (cc * x + ee * y + ff * z) * factor
-            squared = u * x + v * y + w * z + F(1e-6)
-            scale = F(1) / squared
-            u *= scale
-            v *= scale
-            w *= scale
-            constant = -(u * total[MOMENTS + 1] + v * total[MOMENTS + 2] + w * total[MOMENTS + 3])
-            read = u * base[i, j, 0] + v * base[i, j, 1] + w * base[i, j, 2] + constant
-            alpha[i, j] = min(max(read, F(0)), F(1))
-            sure[i, j] = min(squared * per_sure, F(1))
-            if is_last:
-                model[i, j, 0] = u
-                model[i, j, 1] = v
-                model[i, j, 2] = w
-                model[i, j, 3] = constant
-                for which in range(2):
-                    model[i, j, 4 + which] = (
-                        cloud[which, 0] * u * u
-                        + cloud[which, 3] * v * v
-                        + cloud[which, 5] * w * w
-                        + F(2)
-                        * (
-                            cloud[which, 1] * u * v
-                            + cloud[which, 2] * u * w
-                            + cloud[which, 4] * v * w
-                        )
-                    )
-                model[i, j, 7] = sure[i, j]
-                red, green, blue = F(LUMA[0]), F(LUMA[1]), F(LUMA[2])
-                model[i, j, 8] = red * x + green * y + blue * z
-                model[i, j, 9] = F(0.5) * (
-                    red * (total[1] + total[MOMENTS + 1])
-                    + green * (total[2] + total[MOMENTS + 2])
-                    + blue * (total[3] + total[MOMENTS + 3])
-                )
+        outermost = column[(across - 1) * 2 * MOMENTS :]
+        for x in range(half + across, 2 * half + across):
+            for m in range(2 * MOMENTS):
+                sums[(x + 1) * 2 * MOMENTS + m] = sums[x * 2 * MOMENTS + m] + outermost[m]
+    small, middle, large = upto[0], upto[1], upto[2]
+    small_end = small[(2 * halves[0] + 1) * 2 * MOMENTS :]
+    middle_end = middle[(2 * halves[1] + 1) * 2 * MOMENTS :]
+    large_end = large[(2 * halves[2] + 1) * 2 * MOMENTS :]
+    one, two, three = shares[0], shares[1], shares[2]
+    for at in range(total.size):
+        total[at] = F(
+            (small_end[at] - small[at]) * one
+            + (middle_end[at] - middle[at]) * two
+            + (large_end[at] - large[at]) * three
+        )
+
+
+@compiled
+def _cloud(total: Array, at: int, noise: np.float32) -> tuple[Any, ...]:
+    """Mean and covariance (nine numbers) of the cloud whose moments begin at `at`."""
+    share = F(1) / (total[at] + F(1e-9))
+    r, g, b = total[at + 1] * share, total[at + 2] * share, total[at + 3] * share
+    # float32 may leave variances a little below 0
+    return (
+        r,
+        g,
+        b,
+        max(total[at + 4] * share - r * r, F(0)) + noise,
+        total[at + 5] * share - r * g,
+        total[at + 6] * share - r * b,
+        max(total[at + 7] * share - g * g, F(0)) + noise,
+        total[at + 8] * share - g * b,
+        max(total[at + 9] * share - b * b, F(0)) + noise,
+    )
+
+
+@compiled
+def _model(
+    total: Array,
+    color: Array,
+    noise: np.float32,
+    per_sure: np.float32,
+    is_last: bool,
+    model: Array,
+    alpha: Array,
+    sure: Array,
+    j: int,
+) -> None:
+    """The model of one block, and what it says of it."""
+    fr, fg, fb, faa, fab, fac, fbb, fbc, fcc = _cloud(total, 0, noise)
+    br, bg, bb, baa, bab, bac, bbb, bbc, bcc = _cloud(total, MOMENTS, noise)
+    # Fisher's direction by cofactors, then scaled so that alpha is 1 at F and 0 at B
+    x, y, z = fr - br, fg - bg, fb - bb
+    half = F(0.5)
+    a, b, c = (faa + baa) * half, (fab + bab) * half, (fac + bac) * half
+    d, e, f = (fbb + bbb) * half, (fbc + bbc) * half, (fcc + bcc) * half
+    m11, m12, m13 = d * f - e * e, c * e - b * f, b * e - c * d
+    m22, m23, m33 = a * f - c * c, b * c - a * e, a * d - b * b
+    factor = F(1) / (a * m11 + b * m12 + c * m13)
+    u = (m11 * x + m12 * y + m13 * z) * factor
+    v = (m12 * x + m22 * y + m23 * z) * factor
+    w = (m13 * x + m23 * y + m33 * z) * factor
+    squared = u * x + v * y + w * z + F(1e-6)
+    scale = F(1) / squared
+    u *= scale
+    v *= scale
+    w *= scale
+    constant = -(u * br + v * bg + w * bb)
+    read = u * color[0] + v * color[1] + w * color[2] + constant
+    alpha[j] = min(max(read, F(0)), F(1))
+    certain = min(squared * per_sure, F(1))
+    sure[j] = certain
+    if not is_last:
+        return
+    model[0] = u
+    model[1] = v
+    model[2] = w
+    model[3] = constant
+    two = F(2)
+    model[4] = (
+        faa * u * u + fbb * v * v + fcc * w * w + two * (fab * u * v + fac * u * w + fbc * v * w)
+    )
+    model[5] = (
+        baa * u * u + bbb * v * v + bcc * w * w + two * (bab * u * v + bac * u * w + bbc * v * w)
+    )
+    model[7] = certain
+    red, green, blue = F(LUMA[0]), F(LUMA[1]), F(LUMA[2])
+    model[8] = red * x + green * y + blue * z
+    model[9] = half * (red * (fr + br) + green * (fg + bg) + blue * (fb + bb))

@@ -4,11 +4,19 @@ changes.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from vfx_matte.backend import Array
 from vfx_matte.matting.compiled.jit import compiled
-from vfx_matte.matting.compiled.windows import gathered, laid, pixels_in, runs_of, window_means
+from vfx_matte.matting.compiled.windows import (
+    gathered,
+    laid,
+    pixels_in,
+    runs_within,
+    window_means,
+)
 
 F = np.float32
 
@@ -35,13 +43,14 @@ def smoothed(
     """
     wide = _softened(binary, distance, wide_px, steepness)
     narrow = _softened(binary, distance, narrow_px, steepness)
-    # a mean is wanted only where both differ
-    apart = np.abs(narrow - wide)
-    runs = runs_of((apart > 0).view(np.uint8))
+    # both differ where the wider one is not the mask itself, and only there a mean is wanted
+    runs = runs_within(distance, _reach(wide_px))
+    apart = np.zeros(binary.shape, np.float32)
     means, edge, other = np.empty((3, pixels_in(runs)), np.float32)
-    window_means(apart, runs, wide_px, means)
     gathered(wide, runs, edge)
     gathered(narrow, runs, other)
+    laid(np.abs(other - edge), runs, apart)
+    window_means(apart, runs, wide_px, means)
     low, high = thin
     _mix(edge, other, means, F(low), F(1 / (high - low)))
     laid(edge, runs, wide)
@@ -50,11 +59,8 @@ def smoothed(
 
 def _softened(binary: Array, distance: Array, window_px: int, steepness: float) -> Array:
     """Smooth twice in a window, and make the edge steep again."""
-    # farther away than a window's corner nothing but the pixel's own side is in it; distances are
-    # measured half a pixel before the edge
-    corner = window_px // 2 * np.sqrt(2) + 1
-    edge, away = binary.astype(np.float32), np.abs(distance)
-    near, far = (runs_of((away <= F(reach * corner)).view(np.uint8)) for reach in (1, 2))
+    edge = binary.astype(np.float32)
+    near, far = (runs_within(distance, _reach(window_px) / times) for times in (2, 1))
     once, twice = (np.empty(pixels_in(runs), np.float32) for runs in (near, far))
     window_means(edge, near, window_px, once)
     laid(once, near, edge)
@@ -62,6 +68,13 @@ def _softened(binary: Array, distance: Array, window_px: int, steepness: float) 
     _steepen(twice, F(steepness))
     laid(twice, far, edge)
     return edge
+
+
+def _reach(window_px: int) -> float:
+    """How far from the edge a mask that is smoothed twice is still not the mask itself, in px."""
+    # farther away than a window's corner nothing but the pixel's own side is in it; distances are
+    # measured half a pixel before the edge
+    return 2 * (window_px // 2 * math.sqrt(2) + 1)
 
 
 @compiled

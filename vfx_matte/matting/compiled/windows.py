@@ -15,11 +15,22 @@ def runs_of(wanted: Array) -> Array:
     first column and the one after its last.
 
     Args:
-        wanted: uint8 (H, W).
+        wanted: uint8 (H, W) of 0 and 1.
     """
-    runs = np.empty((_count_runs(wanted), 3), np.int32)
-    _list_runs(wanted, runs)
-    return runs
+    height, width = wanted.shape
+    # rows of whole words, so that eight pixels are passed at once where nothing changes
+    padded = np.zeros((height, -(-width // 8) * 8), np.uint8)
+    padded[:, :width] = wanted
+    # a run begins and ends where neighbours differ, so that there are at most half as many
+    runs = np.empty((_count_changes(padded), 3), np.int32)
+    return runs[: _list_runs(padded, padded.view(np.uint64), width, runs)]
+
+
+def runs_within(distance: Array, limit: float) -> Array:
+    """Where a signed distance, float32 (H, W), is at most `limit` from 0, as `runs_of`."""
+    near = np.empty(distance.shape, np.uint8)
+    _see_near(distance, F(limit), near)
+    return runs_of(near)
 
 
 def pixels_in(runs: Array) -> int:
@@ -28,33 +39,52 @@ def pixels_in(runs: Array) -> int:
 
 
 @compiled
-def _count_runs(wanted: Array) -> int:
-    """How many runs there are."""
+def _see_near(distance: Array, limit: np.float32, near: Array) -> None:
+    """1 where a distance is at most `limit` from 0."""
+    for y in range(distance.shape[0]):
+        row, found = distance[y], near[y]
+        for x in range(row.size):
+            found[x] = np.uint8(abs(row[x]) <= limit)
+
+
+@compiled
+def _count_changes(wanted: Array) -> int:
+    """How many runs there are at most."""
     count = 0
     for y in range(wanted.shape[0]):
-        count += wanted[y, 0] != 0
-        for x in range(1, wanted.shape[1]):
-            count += (wanted[y, x] != 0) & (wanted[y, x - 1] == 0)
+        row = wanted[y]
+        changes = np.int32(0)
+        for x in range(row.size - 1):
+            changes += np.int32(row[x] != row[x + 1])
+        count += changes // 2 + 1
     return count
 
 
 @compiled
-def _list_runs(wanted: Array, runs: Array) -> None:
-    """List the runs."""
+def _list_runs(wanted: Array, words: Array, width: int, runs: Array) -> int:
+    """List the runs; how many there are."""
+    none, every = np.uint64(0), np.uint64(0x0101010101010101)
     at = 0
-    width = wanted.shape[1]
     for y in range(wanted.shape[0]):
-        x = 0
-        while x < width:
-            if not wanted[y, x]:
-                x += 1
+        row, row_words = wanted[y], words[y]
+        before = False
+        for word in range(row_words.size):
+            if row_words[word] == (every if before else none):
                 continue
-            runs[at, 0] = y
-            runs[at, 1] = x
-            while x < width and wanted[y, x]:
-                x += 1
-            runs[at, 2] = x
+            for x in range(8 * word, 8 * word + 8):
+                now = row[x] != 0
+                if now != before:
+                    if now:
+                        runs[at, 0] = y
+                        runs[at, 1] = x
+                    else:
+                        runs[at, 2] = x
+                        at += 1
+                    before = now
+        if before:
+            runs[at, 2] = width
             at += 1
+    return at
 
 
 @compiled

@@ -1,0 +1,87 @@
+"""Measures distances to an edge, as `trimap.signed_distance` says."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vfx_matte.backend import Array
+from vfx_matte.matting.compiled.jit import compiled
+
+FAR = 1 << 20
+"""More than the side of any picture."""
+
+
+def signed_distance(binary: Array) -> Array:
+    """Distance of every pixel to the edge of uint8 0 and 1, positive inside: float32 (h, w)."""
+    away = np.empty(binary.shape, np.int32)
+    _down_the_columns(np.ascontiguousarray(binary), away)
+    distance = np.empty(binary.shape, np.float32)
+    _along_the_rows(binary, away, distance)
+    return distance
+
+
+@compiled
+def _down_the_columns(binary: Array, away: Array) -> None:
+    """How many rows every pixel is away from one in its column that touches the other side."""
+    height, width = binary.shape
+    for y in range(height):
+        row, above, below = binary[y], binary[max(y - 1, 0)], binary[min(y + 1, height - 1)]
+        rows, before = away[y], away[max(y - 1, 0)]
+        for x in range(width):
+            rows[x] = (row[x] == above[x]) & (row[x] == below[x])
+        for x in range(1, width):
+            rows[x] &= row[x] == row[x - 1]
+        for x in range(width - 1):
+            rows[x] &= row[x] == row[x + 1]
+        # 0 where it touches the other side, 1 elsewhere: so far the distance is one more than that
+        # of the row above
+        for x in range(width):
+            rows[x] *= (before[x] if y else FAR) + 1
+    for y in range(height - 2, -1, -1):
+        rows, after = away[y], away[y + 1]
+        for x in range(width):
+            rows[x] = min(rows[x], after[x] + 1)
+
+
+@compiled
+def _along_the_rows(binary: Array, away: Array, distance: Array) -> None:
+    """The nearest pixel of any column: the distance to it, half a pixel more, and its sign.
+
+    (x − c)² + away(c)² is smallest for the same c as away(c)² + c² − 2xc, and that is smallest at a
+    corner of the lower hull of the points (c, away(c)² + c²), from left to right as x grows.
+    """
+    height, width = binary.shape
+    corners, heights = np.empty(width, np.int64), np.empty(width, np.int64)
+    half = np.float32(0.5)
+    for y in range(height):
+        count = 0
+        for c in range(width):
+            rows = np.int64(away[y, c])
+            if rows >= FAR:
+                continue
+            h = rows * rows + c * c
+            # a corner that is not below the line from the one before it to the new point is none
+            while count > 1:
+                one, two = corners[count - 2], corners[count - 1]
+                if (heights[count - 1] - heights[count - 2]) * (c - two) < (
+                    h - heights[count - 1]
+                ) * (two - one):
+                    break
+                count -= 1
+            corners[count] = c
+            heights[count] = h
+            count += 1
+        k = 0
+        for x in range(width):
+            if count == 0:
+                far = np.float32(np.sqrt(np.float32(2147483647))) + half
+            else:
+                best = heights[k] - 2 * x * corners[k]
+                while k + 1 < count:
+                    other = heights[k + 1] - 2 * x * corners[k + 1]
+                    if other > best:
+                        break
+                    best = other
+                    k += 1
+                far = np.sqrt(np.float32(best + x * x)) + half
+            distance[y, x] = far if binary[y, x] else -far
