@@ -24,7 +24,7 @@ from PIL import Image
 from vfx_matte.errors import UsageError
 from vfx_matte.pipeline.first_mask import MaskedObject
 from vfx_matte.pipeline.records import INTERNAL
-from vfx_matte.pipeline.studio import ConflictError, JobOutput
+from vfx_matte.pipeline.studio import ConflictError, JobOutput, Way, Ways
 
 Ids = npt.NDArray[np.uint8]
 WIDTH, HEIGHT, FRAMES = 96, 64, 24
@@ -139,6 +139,27 @@ class FakeStudio:
         self._propagated: dict[int, Ids] = {}
         self._objects = {1: FakeObject(1, "Object 1", "#ff0000")}
         self._range: tuple[int | None, int | None] = (None, None)
+        self._ways = Ways(
+            methods=(
+                Way("auto", ""),
+                Way(
+                    "sam2",
+                    "SAM 2",
+                    "SAM 2 needs PyTorch and transformers",
+                    "in the vfx-matte folder: pip install -e '.[sam]'",
+                ),
+                Way("graph", "colours and a graph cut"),
+            ),
+            method="auto",
+            propagators=(
+                Way("auto", "built-in"),
+                Way("builtin", "built-in"),
+                Way("xmem", "XMem", "XMem needs PyTorch", "install it"),
+            ),
+            propagator="auto",
+            text=Way("text", ""),
+            words="",
+        )
         self._jobs: dict[int, FakeJob] = {}
         self._stopped: set[int] = set()
         self._listeners: list[Callable[[dict[str, Any]], None]] = []
@@ -400,6 +421,33 @@ class FakeStudio:
         state = "stopped" if number in self._stopped else "done"
         self._jobs[number] = replace(self._jobs[number], state=state)
         self._emit({"type": "job", "job": self._jobs[number]})
+
+    def ways(self) -> Ways:
+        self._called("ways")
+        return self._ways
+
+    def choose(self, *, method: str | None = None, propagator: str | None = None) -> Ways:
+        self._called("choose")
+        if method not in (None, "auto", "graph"):
+            raise UsageError(f"unknown method {method!r}")
+        if propagator not in (None, "auto", "builtin"):
+            raise UsageError(f"unknown propagator {propagator!r}")
+        self._ways = replace(
+            self._ways,
+            method=method or self._ways.method,
+            propagator=propagator or self._ways.propagator,
+        )
+        self._emit({"type": "ways"})
+        return self._ways
+
+    def find(self, text: str) -> FakeJob:
+        self._called("find")
+        if self._ways.text.lack:
+            raise UsageError(self._ways.text.lack, hint=self._ways.text.hint)
+        number = next(self._numbers)
+        self._jobs[number] = FakeJob(number, "find", text, "done")
+        self._emit({"type": "found", "job": number, "index": 5})
+        return self._jobs[number]
 
     def render(self, name: str, options: dict[str, Any]) -> FakeJob:
         self._called("render")

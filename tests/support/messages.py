@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 _SAYS = re.compile(
-    r"Error$|^_?notify$|^progress$|^EditResult$|^error_response$|^Decision$|^extended$|^Lack$"
+    r"Error$|^_?notify$|^progress$|^EditResult$|^error_response$|^Decision$|^extended$|^Way$"
 )
 _BLANK = "{}"
 

@@ -180,6 +180,7 @@ SAID = {
     ): "遮罩在切点处停止，第 9 (0:00.360) 帧；“切点” = ignore 可让遮罩跨过切点",
     "frames made again: 4 to 9; the others stay as they are": "重新生成的帧：4 至 9；其余保持不变",
     SPELL(f"make them: {command('segment', 'a.mp4')}"): "请生成：“双向传播”",
+    "ask you to check": "ask you to check",
     "unknown edges 'x, y'": "未知的 边缘方式 'x, y'",
 }
 """What the engine says, as it comes to the page, and what the page shows."""
@@ -212,8 +213,8 @@ def test_filled_texts_are_recognized(tab: Any) -> None:
             const names = [...key.matchAll(/\\{(\\w+)\\}/g)].map(([, name]) => name);
             const own = key.replace(/\\{\\w+\\}/g, "");
             if (names.length === 0 || !/[a-z]{3}/i.test(own)) continue;
-            const fill = (text) => names.reduce(
-              (made, name, at) => made.replaceAll(`{${name}}`, `'Ä${at}'`), text);
+            const fill = (text) => names.reduce((made, name, at) => made.replaceAll(
+              `{${name}}`, /^(n|first|last|number)$/.test(name) ? `${10 + at}` : `'Ä${at}'`), text);
             const shown = t(fill(key));
             if (shown !== fill(chinese)) wrong[key] = shown;
           }

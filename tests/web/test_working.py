@@ -829,3 +829,22 @@ def test_masks_are_kept_and_compared_with_later_ones(studio: Page) -> None:
     left, right = slice(0, middle - 9), slice(middle + 9, None)
     assert (half[:, left] == both[:, left]).all()
     assert half[:, right].max() <= 64 < both[:, right].max()
+
+
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+@pytest.mark.parametrize("width", [800, 1024, 1280])
+def test_nothing_lies_beyond_the_edge_of_a_narrow_window(
+    browser: Any, variable: Client, locale: str, width: int
+) -> None:
+    page = Page(browser, variable, locale=locale)
+    page.tab.set_viewport_size({"width": width, "height": 600})
+    page.tab.evaluate("() => new Promise(requestAnimationFrame)")
+    beyond = page.tab.evaluate(
+        """() => [...document.querySelectorAll("#app :is(button, select, input)")]
+          .map((one) => [one.id || one.textContent, one.getBoundingClientRect()])
+          .filter(([, { width, right, left }]) => width && (right > innerWidth || left < 0))
+          .map(([name]) => name)"""
+    )
+    assert beyond == []
+    assert page.tab.locator("#frame").bounding_box()["height"] > 150
+    page.context.close()

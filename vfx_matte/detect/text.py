@@ -86,6 +86,17 @@ def open_text_detector(
     return entry, detector
 
 
+def lack_of_text_detector(weights: Path | None, model: Path) -> UsageError | WeightsError | None:
+    """What finding a text lacks here; None where it lacks nothing. Nothing is imported.
+
+    Args:
+        weights: as of `open_text_detector`.
+        model: the model folder.
+    """
+    lacks = [_lack(entry, weights or model / entry.weights) for entry in REGISTRY]
+    return None if None in lacks else lacks[0]
+
+
 def _lack(entry: TextDetectorEntry, weights: Path) -> UsageError | WeightsError | None:
     """What a text detector lacks to run here; None where it lacks nothing."""
     without = f"without it: {command('detect')}, or {command('mask')} for a first mask"
@@ -93,8 +104,8 @@ def _lack(entry: TextDetectorEntry, weights: Path) -> UsageError | WeightsError 
     if not weights.exists():
         return WeightsError(
             f"finding a text needs {entry.title}, whose weights are not at {weights}",
-            hint=f"get them from {entry.source}, and put the folder there or name it with"
-            f" {option('text_model')}; {without}",
+            hint=f"get them from {entry.source}, and put the folder there;"
+            f" {option('text_model')} names another one; {without}",
         )
     if lacking := entry.missing_packages:
         return UsageError(

@@ -5,13 +5,15 @@ Commands are named as records of `vfx_matte.wording`; the door spells them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from vfx_matte._version import __version__
+from vfx_matte.first_mask import Marks
+from vfx_matte.first_mask.methods import AUTO
 from vfx_matte.masks import Palette, object_ids
 from vfx_matte.media.sequence import is_sequence
 from vfx_matte.pipeline.clip import GAPS_SETTING, SegmentedClip
@@ -74,6 +76,36 @@ def use_mask_command(
         else {"mask": f"{number}={mask}"}
     )
     return command("segment", clip, **reference, **workspace_option(workspace))
+
+
+def mask_command(clip: Path, number: int, marks: Marks, *, object_id: int, method: str) -> str:
+    """The command that makes a mask of marks.
+
+    Args:
+        clip: the clip.
+        number: the frame's.
+        marks: all of them.
+        object_id: what they mark.
+        method: of first masks.
+    """
+
+    def points(of: Iterable[tuple[int, int]]) -> str:
+        return " ".join(f"{x},{y}" for x, y in of)
+
+    options: Options = {"at": number}
+    if marks.box is not None:
+        options["box"] = ",".join(map(str, marks.box))
+    for name, is_object in (("fg", True), ("bg", False)):
+        if clicks := [f"{one.x},{one.y}" for one in marks.clicks if one.is_object == is_object]:
+            options[name] = clicks
+        strokes = [points(one.points) for one in marks.strokes if one.is_object == is_object]
+        if strokes:
+            options[f"{name}_stroke"] = strokes
+    if object_id != 1:
+        options["object_id"] = object_id
+    if method != AUTO:
+        options["method"] = method
+    return command("mask", clip, **options)
 
 
 def correct_command(clip: Path, number: int, *, workspace: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from vfx_matte.errors import UsageError, WorkspaceError
 from vfx_matte.pipeline.weights import opened_weights, require_known_checksum, require_named_file
-from vfx_matte.propagate.entry import Helper, Opening, PropagatorEntry
+from vfx_matte.propagate.entry import Helper, Opening, PropagatorEntry, fields_of
 from vfx_matte.propagate.protocol import Propagator
 from vfx_matte.propagate.registry import (
     REGISTRY,
@@ -188,6 +188,30 @@ def _with_helper(
     if file is None:
         return None, decision
     return None, decision.extended(note=f"{fetch} gets a network that makes its masks better")
+
+
+def named_settings(options: PropagatorOptions) -> dict[str, Value]:
+    """The options of `segment` that choose what these choose; those at their default are left out.
+
+    Args:
+        options: as they were chosen.
+    """
+    entry = choose_propagator(None if options.name == "auto" else options.name, options.of).entry
+    if not entry.is_offered:
+        return {}
+    own = options.of(entry)
+    usual = PropagatorOptions(values=helping_weights(), model=options.model).of(entry)
+    others: dict[str, Value] = {}
+    for item in fields_of(own):
+        value = getattr(own, item.name)
+        if value != getattr(usual, item.name):
+            # weights that help are switched off by name
+            others[item.name] = (
+                str(value) if isinstance(value, Path) else False if value is None else value
+            )
+    if options.memory != SegmentSettings().memory:
+        others["memory"] = options.memory
+    return others if options.name == "auto" else {"propagator": entry.name, **others}
 
 
 def repeated_settings(manifest: Manifest, options: PropagatorOptions) -> dict[str, Value]:

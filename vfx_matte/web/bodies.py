@@ -39,6 +39,7 @@ def _no_path(options: dict[str, OptionValue]) -> dict[str, OptionValue]:
 _COLOR = re.compile("#[0-9a-fA-F]{6}")
 Name = Annotated[str, Field(max_length=80), AfterValidator(_printable)]
 Color = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
+WayName = Annotated[str, Field(max_length=40, pattern="^[a-z0-9-]+$")]
 Index = Annotated[int, Field(ge=0, le=10**9)]
 Revision = Annotated[int, Field(ge=0, le=2**53)] | None
 ObjectId = Annotated[int, Field(ge=1, le=255)]
@@ -151,6 +152,20 @@ class PropagateBody(Body):
     kind: Literal["propagate"]
     direction: Literal["forward", "backward", "both", "one", "next"]
     index: Index
+
+
+class FindBody(Body):
+    """A search for what a text says, which is started."""
+
+    kind: Literal["find"]
+    text: Name
+
+
+class WaysBody(Body):
+    """How masks are made from now on; what is left out stays."""
+
+    method: WayName | None = None
+    propagator: WayName | None = None
 
 
 class CheckBody(Body):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -104,14 +104,55 @@ def with_objects_of_text(
             f" {option('fresh', True)} starts again and keeps them as masks.previous",
         )
     span = range(*clip.frame_range(request.start, request.stop))
+    found = find_objects(clip, prompt, span, reporter=reporter)
+    number = clip.info.timeline.number(found.index)
+    picture = MaskPicture(found.mask, palette=Palette.davis().colors, are_ids=True)
+    return replace(
+        request,
+        references=ReferenceFiles(pictures={number: picture}),
+        labels={**found.labels, **request.labels},
+        prompt=None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObjects:
+    """What a text says, on one frame."""
+
+    index: int
+    """The frame."""
+
+    mask: Mask
+    """uint8 (H, W), object ids, the largest one is 1."""
+
+    labels: Mapping[int, ObjectLabel]
+    """Object id → what it is called."""
+
+
+def find_objects(
+    clip: SourceClip, prompt: TextPrompt, frames: range, *, reporter: Reporter
+) -> FoundObjects:
+    """Find what a text says on the first frame looked at that shows it.
+
+    Args:
+        clip: where it is looked for.
+        prompt: what is looked for, and with what.
+        frames: indices; every so many of them are looked at (EVERY).
+        reporter: receives notices and progress.
+
+    Raises:
+        UsageError: a package is missing (NothingFoundError: no frame that was looked at shows it).
+        WeightsError: the text detector's weights are missing or of another network.
+        StoppedError: the reporter asked to stop.
+    """
     entry, detector = open_text_detector(
         weights=prompt.weights, model=prompt.model, device=prompt.device
     )
     reporter.notify(f"looks for {prompt.text!r} with {entry.title}")
-    # 2. the first frame that shows it
-    index, found = _first_found(clip, detector, prompt.text, span[::EVERY], reporter)
+    # 1. the first frame that shows it
+    index, found = _first_found(clip, detector, prompt.text, frames[::EVERY], reporter)
     number = clip.info.timeline.number(index)
-    # 3. its mask, and what is in it
+    # 2. its mask, and what is in it
     mask, objects = _objects(found, clip.info.shape)
     several = len(objects) > 1
     labels = {
@@ -122,13 +163,7 @@ def with_objects_of_text(
     reporter.notify(
         f"found on frame {number}: {len(objects)} object{'s' if several else ''}, scores {scores}"
     )
-    picture = MaskPicture(mask, palette=Palette.davis().colors, are_ids=True)
-    return replace(
-        request,
-        references=ReferenceFiles(pictures={number: picture}),
-        labels={**labels, **request.labels},
-        prompt=None,
-    )
+    return FoundObjects(index, mask, labels)
 
 
 def _first_found(

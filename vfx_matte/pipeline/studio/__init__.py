@@ -8,6 +8,7 @@ from vfx_matte.pipeline.studio.opening import FirstFacts, Opening
 from vfx_matte.pipeline.studio.project import ConflictError, EditResult, ShownMask
 from vfx_matte.pipeline.studio.state import marks_from_plain, marks_to_plain
 from vfx_matte.pipeline.studio.studio import ClipFacts, MarkResult, ProjectView, Studio
+from vfx_matte.pipeline.studio.ways import Way, Ways
 
 __all__ = [
     "ClipFacts",
@@ -23,6 +24,8 @@ __all__ = [
     "ShownMask",
     "Studio",
     "SupersededError",
+    "Way",
+    "Ways",
     "marks_from_plain",
     "marks_to_plain",
 ]

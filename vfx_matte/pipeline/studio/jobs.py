@@ -73,7 +73,7 @@ class JobReporter:
     """The `Reporter` of one job."""
 
     def __init__(self, queue: JobQueue, job_id: int, spell: Callable[[str], str]) -> None:
-        self._queue, self._id, self._spell = queue, job_id, spell
+        self._queue, self.job_id, self._spell = queue, job_id, spell
         self._stop_asked_at: float | None = None
 
     def stop(self) -> None:
@@ -115,14 +115,16 @@ class JobReporter:
                 raise StoppedError("stopped; finished frames are kept")
             if done in (1, total) or now - told >= _PROGRESS_SECONDS:
                 told = now
-                self._queue.note_progress(self._id, label, done, total, done / (now - began or 1))
+                self._queue.note_progress(
+                    self.job_id, label, done, total, done / (now - began or 1)
+                )
 
-        self._queue.note_progress(self._id, label, 0, total, 0.0)
+        self._queue.note_progress(self.job_id, label, 0, total, 0.0)
         yield step
 
     def transfer(self, label: str) -> AbstractContextManager[Callable[[int, int | None], None]]:
         """Count nothing: only small files are fetched."""
-        self._queue.note_progress(self._id, label, 0, 0, 0.0)
+        self._queue.note_progress(self.job_id, label, 0, 0, 0.0)
         return contextlib.nullcontext(lambda _done, _total: None)
 
 

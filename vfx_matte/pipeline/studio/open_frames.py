@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from vfx_matte.detect.salient import SalientNetwork
+from vfx_matte.errors import VfxMatteError
 from vfx_matte.pipeline.clip import SourceClip
-from vfx_matte.pipeline.first_mask.marking import Marking, marking_of
-from vfx_matte.pipeline.first_mask.salient_network import salient_network
+from vfx_matte.pipeline.first_mask.marking import Marking, PictureOpener
 from vfx_matte.pipeline.progress import Reporter
 
 _KEPT = 3  # a 4K one takes some 300 MB
@@ -20,35 +20,40 @@ class OpenFrames:
 
     Args:
         clip: whose frames they are.
+        method: of first masks, a name of `first_mask.methods`.
         model: the folder of network weights.
         fetch: whether the salient network may be fetched.
         reporter: receives a notice where it cannot be used.
     """
 
-    def __init__(self, clip: SourceClip, *, model: Path, fetch: bool, reporter: Reporter) -> None:
+    def __init__(
+        self, clip: SourceClip, *, method: str, model: Path, fetch: bool, reporter: Reporter
+    ) -> None:
         self._clip, self._model, self._fetch, self._reporter = clip, model, fetch, reporter
         # computing is one at a time: whoever comes second finds the first one's work
         self.lock = threading.RLock()
-        self._open: OrderedDict[int, Marking] = OrderedDict()
-        self._has_network = False
-        self._network: SalientNetwork | None = None
+        self.use(method)
+
+    def use(self, method: str) -> None:
+        """Open frames with another method from now on; what was computed is forgotten."""
+        with self.lock:
+            # networks are opened with the first frame: a page that never clicks needs none
+            self._opener = PictureOpener(
+                method=method, model=self._model, fetch=self._fetch, reporter=self._reporter
+            )
+            self._open: OrderedDict[int, Marking] = OrderedDict()
 
     def frame(self, index: int) -> Marking:
         """A frame, opened now or before. Hold `lock` while it is used.
 
         Raises:
+            UsageError: what the method needs is not there.
+            WeightsError: its network is not what it should be.
             MediaError: it cannot be read.
         """
         with self.lock:
-            # the network is opened with the first frame: a page that never clicks needs none
             if index not in self._open:
-                if not self._has_network:
-                    self._network = salient_network(
-                        self._model, reporter=self._reporter, fetch=self._fetch
-                    )
-                    self._has_network = True
-                opened = marking_of(self._clip.reader.frame(index).image, self._network)
-                self._open[index] = opened
+                self._open[index] = self._opener.open(self._clip.reader.frame(index).image)
                 while len(self._open) > _KEPT:
                     self._open.popitem(last=False)
             self._open.move_to_end(index)
@@ -58,7 +63,8 @@ class OpenFrames:
         """Compute, in a thread, what every answer on a frame needs."""
 
         def work() -> None:
-            with self.lock:
+            # what goes wrong here goes wrong once more with the click, where somebody hears it
+            with self.lock, contextlib.suppress(VfxMatteError, OSError):
                 self.frame(index).method.prepare()
 
         threading.Thread(target=work, name="vfx-matte open frame", daemon=True).start()

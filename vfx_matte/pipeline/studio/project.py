@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from vfx_matte.errors import MaskError, UsageError, VfxMatteError, WorkspaceError
+from vfx_matte.errors import MaskError, NothingFoundError, UsageError, VfxMatteError, WorkspaceError
 from vfx_matte.files.atomic import AtomicFile
 from vfx_matte.masks import Mask, Palette, object_ids
 from vfx_matte.pipeline.studio.state import OpenMarks, ProjectObject, ProjectState, Reference
@@ -250,6 +250,55 @@ class Project:
             reference = Reference(self._archive.keep(mask), object_ids(mask))
             changed_state = replace(self._state.with_reference(index, reference), marks=marks)
             return self._do(label, changed_state)
+
+    def save_found(self, index: int, found: Mask, names: Mapping[int, str]) -> EditResult:
+        """Add what was found on a frame to its mask: as objects that nobody has named or shown
+        yet, and as new ones. Pixels of other objects stay theirs.
+
+        Args:
+            index: of the frame.
+            found: uint8 (H, W), 1 to the number of what was found.
+            names: what each is called.
+
+        Raises:
+            NothingFoundError: all of it belongs to other objects already.
+            UsageError: there are too many objects.
+            OutputError: it cannot be written.
+        """
+        with self._lock:
+            # 1. who it becomes
+            before = self.mask(index).mask
+            shown = set(object_ids(before))
+            shown.update(*(one.objects for one in self._state.references.values()))
+            taken = {
+                one.id
+                for one in self._state.objects
+                if one.id in shown or one.locked or one.name != ProjectObject.usual(one.id).name
+            }
+            free = iter([number for number in range(1, 256) if number not in taken | shown])
+            # 2. where it is
+            mask, named = before.copy(), {}
+            for at, name in sorted(names.items()):
+                pixels = (found == at) & (before == 0)
+                if pixels.any():
+                    number = next(free, None)
+                    if number is None:
+                        raise UsageError("there are 255 objects already", hint="remove one first")
+                    mask[pixels], named[number] = number, name
+            if not named:
+                raise NothingFoundError(
+                    "what was found belongs to other objects already", hint="look at another frame"
+                )
+            # 3. one action, names included
+            reference = Reference(self._archive.keep(mask), object_ids(mask))
+            state = self._state.with_reference(index, reference)
+            objects = tuple(
+                replace(one, name=_named(named[one.id][:_LONGEST_NAME], one.name))
+                if one.id in named
+                else one
+                for one in state.objects
+            )
+            return self._do("find", replace(state, objects=objects, marks=None))
 
     def set_reference(
         self, index: int, *, enabled: bool | None, revision: int | None = None

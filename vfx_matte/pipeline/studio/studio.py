@@ -6,23 +6,28 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from vfx_matte._version import __version__
+from vfx_matte.detect.text import lack_of_text_detector
 from vfx_matte.errors import UsageError, VfxMatteError
 from vfx_matte.first_mask import Marks
+from vfx_matte.first_mask.methods import AUTO
 from vfx_matte.masks import Mask, object_ids
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.first_mask.making import masked_objects
 from vfx_matte.pipeline.first_mask.records import MOST_OBJECTS, MaskedObject
-from vfx_matte.pipeline.next_steps import workspace_option
+from vfx_matte.pipeline.next_steps import mask_command, workspace_option
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
-from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.propagator import PropagatorOptions, named_settings
 from vfx_matte.pipeline.segment.ahead import RunAhead
 from vfx_matte.pipeline.segment.cuts import find_cuts
+from vfx_matte.pipeline.segment.text import find_objects, text_prompt
 from vfx_matte.pipeline.studio.ahead import PropagationAhead
 from vfx_matte.pipeline.studio.exports import PACKAGE, Exports, option_records
 from vfx_matte.pipeline.studio.frame_server import FrameServer
@@ -31,11 +36,13 @@ from vfx_matte.pipeline.studio.open_frames import OpenFrames
 from vfx_matte.pipeline.studio.project import EditResult, Project, ShownMask
 from vfx_matte.pipeline.studio.propagation import DIRECTIONS, begin_ahead, frames_of, propagate
 from vfx_matte.pipeline.studio.state import OpenMarks, ProjectObject, marks_to_plain
+from vfx_matte.pipeline.studio.ways import Chosen, Ways, changed, ways
 from vfx_matte.references.files import load_mask_picture
 from vfx_matte.references.reading import read_references
 from vfx_matte.wording import Value, command
 from vfx_matte.workspace import Workspace, write_text
 from vfx_matte.workspace.manifest import SourceStamp
+from vfx_matte.workspace.mask_archive import mask_digest
 
 _CUTS_FILE = "cuts.json"
 # the page is loaded meanwhile, which takes all of a small machine
@@ -144,12 +151,19 @@ class Studio:
         reporter: Reporter,
     ) -> None:
         self._clip, self._project, self._reporter = clip, project, reporter
-        self._propagator, self._stamp = propagator, stamp
+        self._given, self._stamp = propagator, stamp
+        self._model, self._fetch = model, fetch
+        # what is named when the program is started counts
+        self._chosen = Chosen.load(project.workspace.studio_folder)
+        if propagator.name != AUTO:
+            self._chosen = replace(self._chosen, propagator=propagator.name)
         self._listeners: list[Listener] = []
         self._listening = threading.Lock()
         self._frames = FrameServer(clip.reader)
         self._frames.expect(0)  # what a page shows first, decoded while it is loaded
-        self._open = OpenFrames(clip, model=model, fetch=fetch, reporter=_Quiet(self))
+        self._open = OpenFrames(
+            clip, method=self._chosen.method, model=model, fetch=fetch, reporter=_Quiet(self)
+        )
         self._jobs = JobQueue(self._tell, reporter.spell, working=self._frames.rest)
         self._ahead = PropagationAhead(self._begin_ahead)
         self._exports = Exports(clip, workspace=workspace, model=model, project=project)
@@ -256,6 +270,37 @@ class Studio:
             propagator=self._propagator.name,
             program_version=__version__,
         )
+
+    @property
+    def _propagator(self) -> PropagatorOptions:
+        """How masks are propagated, as it is chosen now."""
+        return replace(self._given, name=self._chosen.propagator)
+
+    def ways(self) -> Ways:
+        """How masks can be made here, and how they are."""
+        return ways(self._chosen, self._given, model=self._model, fetch=self._fetch)
+
+    def choose(self, *, method: str | None = None, propagator: str | None = None) -> Ways:
+        """Make masks in another way from now on; None leaves one as it is.
+
+        Args:
+            method: of first masks, a name of `ways`.
+            propagator: likewise; a job that waits takes it, one that runs does not.
+
+        Raises:
+            UsageError: there is no such way, or something that it needs is missing.
+            OutputError: the choice cannot be kept.
+        """
+        chosen = changed(self._chosen, self.ways(), method=method, propagator=propagator)
+        if chosen != self._chosen:
+            chosen.save(self._project.workspace.studio_folder)
+            self._ahead.drop()  # of another propagator
+            is_other = chosen.method != self._chosen.method
+            self._chosen = chosen
+            if is_other:
+                self._open.use(chosen.method)
+        self._tell({"type": "ways"})
+        return self.ways()
 
     def frame_jpeg(self, index: int, width: int | None = None) -> bytes:
         """One frame as JPEG; see `FrameServer.jpeg`."""
@@ -480,6 +525,41 @@ class Studio:
             self._clip, self._propagator, index, cuts=self._cuts or (), project=self._project
         )
 
+    def find(self, text: str) -> Job:
+        """Find what a text says on a frame that shows it, as a job: it becomes its reference.
+
+        Args:
+            text: in words, such as "the dog".
+
+        Raises:
+            UsageError: no such text can be looked for, or a package is missing.
+            WeightsError: the weights of what finds texts are missing.
+        """
+        device = str(self._given.values.get("device") or "auto")
+        prompt = text_prompt(text, weights=None, model=self._model, device=device)
+        assert prompt is not None
+        # refused now, not when the job's turn comes
+        if lack := lack_of_text_detector(None, self._model):
+            raise lack
+
+        def work(reporter: JobReporter) -> tuple[()]:
+            span = range(*self._project.state.span(self._facts.frames))
+            found = find_objects(self._clip, prompt, span, reporter=reporter)
+            is_first = not self._project.state.references
+            names = {at: label.name for at, label in found.labels.items()}
+            self._edited(self._project.save_found(found.index, found.mask, names))
+            digest = self._project.state.references[found.index].digest
+            chosen = replace(self._chosen, text=prompt.text)
+            if is_first:
+                chosen = replace(chosen, found=(prompt.text, found.index, digest))
+            self._chosen = chosen
+            self._chosen.save(self._project.workspace.studio_folder)
+            self._tell({"type": "found", "job": reporter.job_id, "index": found.index})
+            self._ahead.want(found.index)
+            return ()
+
+        return self._jobs.add("find", prompt.text, work)
+
     def render(self, name: str, options: Mapping[str, Any]) -> Job:
         """Render an output, as a job; see `Exports.work`."""
         self._require_reference()
@@ -537,15 +617,46 @@ class Studio:
             part["start"] = number + state.first
         if state.last is not None:
             part["stop"] = number + state.last + 1
-        path, folder = self._clip.path, self._project.workspace.references_folder
+        path = self._clip.path
         where = workspace_option(self._project.workspace.folder.parent)
         lines = (
-            command("segment", path, masks=str(folder), update=True, **where),
+            *self._mask_commands(),
+            command("segment", path, **self._masks_options(), **where),
             command("package", path, target=name.removeprefix(PACKAGE), **where)
             if name.startswith(PACKAGE)
             else command(name, path, **part, **where),
         )
         return list(lines)
+
+    def _mask_commands(self) -> list[str]:
+        """The command that makes the mask of the open marks, where they began with none."""
+        marks = self._project.state.marks
+        if marks is None or marks.base != mask_digest(np.zeros(self._clip.info.shape, np.uint8)):
+            return []
+        number = self._facts.first_number + marks.index
+        return [
+            mask_command(
+                self._clip.path,
+                number,
+                marks.marks,
+                object_id=marks.object_id,
+                method=self._chosen.method,
+            )
+        ]
+
+    def _masks_options(self) -> dict[str, Value | list[str]]:
+        """The options of `segment` that make the same masks."""
+        folder, state = self._project.workspace.references_folder, self._project.state
+        enabled = state.enabled_references()
+        found = self._chosen.found
+        options = named_settings(self._propagator)
+        # what a text found, and nothing else, is found again by the text
+        is_whole = (state.first, state.last) == (None, None)
+        if found is not None and is_whole:
+            text, index, digest = found
+            if {index: digest} == {at: one.digest for at, one in enabled.items()}:
+                return {"text": text, "update": True, **options}
+        return {"masks": str(folder), "update": True, **options}
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Receive events until the function that this gives is called; see `docs/studio.md`.

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from vfx_matte.pipeline.records import as_json
 from vfx_matte.web import file_manager
 from vfx_matte.web.answers import JsonResponse
-from vfx_matte.web.bodies import CheckBody, PropagateBody, RenderBody, binary
+from vfx_matte.web.bodies import CheckBody, FindBody, PropagateBody, RenderBody, WaysBody, binary
 from vfx_matte.web.failures import RequestError
 from vfx_matte.web.option_table import option_facts
 from vfx_matte.web.service import Served, Service
@@ -22,13 +22,29 @@ router = APIRouter(prefix="/api")
 @router.post("/jobs")
 async def start_job(
     service: Served,
-    body: Annotated[PropagateBody | RenderBody, Body(discriminator="kind")],
+    body: Annotated[PropagateBody | RenderBody | FindBody, Body(discriminator="kind")],
 ) -> JsonResponse:
-    """Queue a propagation or a render."""
+    """Queue a propagation, a render, or a search for what a text says."""
+    if isinstance(body, FindBody):
+        return await service.record(service.studio.find, body.text)
     if isinstance(body, PropagateBody):
         service.require_frame(body.index)
         return await service.record(service.studio.propagate, body.direction, body.index)
     return await service.record(service.studio.render, body.name, body.options)
+
+
+@router.get("/ways")
+async def ways(service: Served) -> JsonResponse:
+    """How masks can be made, and how they are."""
+    return await service.record(service.studio.ways)
+
+
+@router.patch("/ways")
+async def choose(service: Served, body: WaysBody) -> JsonResponse:
+    """Make masks in another way from now on."""
+    return await service.record(
+        service.studio.choose, method=body.method, propagator=body.propagator
+    )
 
 
 @router.post("/check")

@@ -27,6 +27,7 @@ import { Timeline } from "./timeline.js";
 import { Toolbar } from "./toolbar.js";
 import { Tools } from "./tools.js";
 import { Viewport } from "./viewport.js";
+import { Ways } from "./ways.js";
 import { Work } from "./work.js";
 
 const DIALOGS_AFTER_MS = 1000;
@@ -106,6 +107,7 @@ export class App {
     this.keys = new Keys(this);
     this.toolbar = new Toolbar(this);
     this.tabs = new Tabs();
+    this.ways = new Ways(this);
     importMasks(this);
     this.dialogs();
 
@@ -169,6 +171,8 @@ export class App {
     if (event.type === "saved") work.saved(event.index);
     if (event.type === "progress") work.progress(event);
     if (event.type === "job") work.take(event.job);
+    if (event.type === "ways") this.ways.load();
+    if (event.type === "found") work.found(event);
     if (event.type === "notice") notices.tell(event.text);
     if (event.type === "masks") {
       const { project } = store.state;

@@ -2,6 +2,16 @@
 
 /** @type {Record<string, string>} */
 export const CHINESE = {
+  "How masks are made": "遮罩的生成方式",
+  "First mask": "首个遮罩",
+  Propagator: "传播器",
+  "Find by text": "按文字查找",
+  Find: "查找",
+  "Find “{text}”": "查找“{text}”",
+  "the dog": "例如 the dog",
+  "Looks for it from the first frame on; the frame that shows it becomes a reference.":
+    "从第一帧开始查找；显示它的那一帧会成为参考帧。",
+  "{title}: not here": "{title}：此处不可用",
   " or ": " 或 ",
   "Add an object": "新建对象",
   "Add object": "新建对象",

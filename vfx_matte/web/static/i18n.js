@@ -31,6 +31,15 @@ const words = { ...engine, ...page };
 let filled = [];
 
 /**
+ * What a blank takes: anything, or where its name says so a number alone.
+ * @param {string} _
+ * @param {string} name
+ */
+function blank(_, name) {
+  return /^(n|first|last|number)$/.test(name) ? "([\\d.,]+)" : "(.*?)";
+}
+
+/**
  * A text that the server has filled, by the table's text with blanks.
  * @param {string} text
  * @returns {string | null}
@@ -45,7 +54,7 @@ function matched(text) {
       .map(([key, said]) => ({
         names: [...key.matchAll(/\{(\w+)\}/g)].map(([, name]) => name),
         pattern: new RegExp(
-          `^${key.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{\w+\}/g, "(.*?)")}$`, "s",
+          `^${key.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{(\w+)\}/g, blank)}$`, "s",
         ),
         said,
       }));

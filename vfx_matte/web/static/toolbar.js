@@ -210,11 +210,11 @@ export class Toolbar {
 
   facts() {
     const { store, notices } = this.app;
-    const { clip, propagator } = store.state.project;
+    const { clip } = store.state.project;
     byId("clip-name").textContent = clip.name;
     const rate = clip.fps ? `${Number(clip.fps.toFixed(3))} fps · ` : "";
     byId("clip-facts").textContent =
-      `${clip.width}×${clip.height} · ${rate}${t("{n} frames", { n: clip.frames })} · ${propagator}`;
+      `${clip.width}×${clip.height} · ${rate}${t("{n} frames", { n: clip.frames })}`;
     document.title = `${clip.name} · vfx-matte`;
     store.on(["project"], ({ project }) => {
       byId("app").dataset.readonly = String(project.read_only);

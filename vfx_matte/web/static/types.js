@@ -94,6 +94,20 @@
  * @property {number} confidence
  * @property {string} advice
  *
+ * @typedef {Object} Way one thing to choose
+ * @property {string} name
+ * @property {string} title
+ * @property {string} lack why it cannot be used here; empty where it can
+ * @property {string} hint
+ *
+ * @typedef {Object} Ways how masks can be made, and how they are
+ * @property {Way[]} methods
+ * @property {string} method
+ * @property {Way[]} propagators
+ * @property {string} propagator
+ * @property {Way} text
+ * @property {string} words what was looked for last
+ *
  * @typedef {Object} Option
  * @property {string} group
  * @property {string} name

@@ -19,11 +19,12 @@ const STAGES = { segment: "propagation" };
 
 /**
  * A job's name in the language of the page.
- * @param {{label: string}} job
+ * @param {{label: string, kind: string}} job
  */
-export function labelOf({ label }) {
+export function labelOf({ label, kind }) {
   const range = /^frames (\d+) to (\d+)$/.exec(label);
   if (range) return t("frames {first} to {last}", { first: range[1], last: range[2] });
+  if (kind === "find") return t("Find “{text}”", { text: label });
   const program = PROGRAMS.find(([name]) => label === `package:${name}`);
   const render = RENDERS.find(({ name }) => name === label);
   if (program) return t("Package for {program}", { program: program[1] });
@@ -44,6 +45,8 @@ export class Work {
     this.timer = 0;
     /** Jobs that this page asked for. @type {Set<number>} */
     this.mine = new Set();
+    /** @type {{job: number, index: number} | null} */
+    this.lastFound = null;
     for (const direction of ["forward", "backward", "both", "one", "next"]) {
       byId(`go-${direction}`).addEventListener("click", () => this.propagate(direction));
     }
@@ -90,7 +93,7 @@ export class Work {
   async stop() {
     const { api, notices } = this.app;
     for (const job of this.running) {
-      if (job.kind !== "propagate" && job.state === "waiting") continue;
+      if (job.kind === "render" && job.state === "waiting") continue;
       await api.send("DELETE", `jobs/${job.id}`).catch((error) => notices.failed(error));
     }
   }
@@ -123,6 +126,26 @@ export class Work {
       store.set({ following: false });
     }
     findings.outdated();
+  }
+
+  /**
+   * What a text says was found on a frame; who asked is shown it.
+   * @param {{job: number, index: number}} found
+   */
+  found(found) {
+    const { player, session } = this.app;
+    this.lastFound = found;
+    if (this.mine.has(found.job) && !session.drawing) player.goto(found.index);
+  }
+
+  /**
+   * This page asked for a job; what came of it may have arrived before the answer.
+   * @param {Job} job
+   */
+  asked(job) {
+    this.mine.add(job.id);
+    this.take(job);
+    if (this.lastFound?.job === job.id) this.found(this.lastFound);
   }
 
   /** @param {Job} job */
