@@ -36,6 +36,8 @@ ROUTES = [
     ("POST", "/api/clear"),
     ("POST", "/api/jobs"),
     ("POST", "/api/check"),
+    ("GET", "/api/ways"),
+    ("PATCH", "/api/ways"),
     ("DELETE", "/api/jobs/1"),
     ("POST", "/api/outputs/1/show"),
     ("GET", "/api/suggested"),
