@@ -26,6 +26,7 @@ from support.command_line import CommandLine
 from support.whole_runs import manifest_without_time, mask_files
 
 from vfx_matte.errors import BatchError, UsageError
+from vfx_matte.files import atomic
 from vfx_matte.masks import Palette
 from vfx_matte.media.writers.synthetic import make_clip as make_film
 from vfx_matte.pipeline.batch.processes import ATTEMPTS, Program
@@ -418,3 +419,20 @@ def test_clocks_of_machines_may_be_apart(
     assert found["taken_in"] == 30
     assert_like_whole(Path("two/scene"))
     cli("greenback", "--workspace", "two", str(film), "--preset", "ultrafast")
+
+
+def test_what_killed_workers_have_left_goes(cli: CommandLine, film: Path) -> None:
+    _request({0: BOTH, 30: BOTH})
+    pairs = ("--mask", "0=m0.png", "--mask", "30=m30.png")
+    command = ("segment", str(film), "--propagator", "fake", "--cuts", "ignore", *pairs)
+    cli(*command, "--part", "30-59")
+    parts = Path("workspace/scene/parts")
+    # one that was killed before it knew anything, and one while it wrote a file
+    (parts / "0000000-0000029").mkdir()
+    (parts / "0000000-0000029/.segment.lock").touch()
+    leftover = parts / ".vfx-matte-0123abcd.part"
+    (leftover / "new").mkdir(parents=True)
+    (leftover / "new/.latest.json").write_text("{")
+    (leftover / atomic._lock_name()).touch()
+    cli(*command)
+    assert not parts.exists()

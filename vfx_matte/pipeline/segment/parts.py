@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vfx_matte.errors import MaskError, UsageError, WorkspaceError
+from vfx_matte.files.atomic import remove_leftovers
 from vfx_matte.masks import object_ids
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.settings.options import MEMORIES
@@ -175,8 +176,9 @@ def take_in(
         problem = _take_in_one(run, part, taken, reporter, has_ended=is_awaited)
         if problem and (awaited is None or is_awaited):
             reporter.notify(f"part {_plain_name(part)} is not taken in: {problem}")
-    # only what is empty goes
+    # only what is empty goes, but for what killed runs were about to write
     with contextlib.suppress(OSError):
+        remove_leftovers(run.clip.folder / _PARTS)
         (run.clip.folder / _PARTS / ".latest.json").unlink(missing_ok=True)
         (run.clip.folder / _PARTS).rmdir()
     return taken
@@ -204,8 +206,10 @@ def _take_in_one(
             manifest = part.manifest()
         except WorkspaceError as error:
             return f"{error.message}; {remove}"
-        # somebody was stopped before the first frame
         if manifest is None:
+            # somebody was killed before the first frame; without locks, may be about to begin
+            if lock.excludes and not part.masks_folder.exists():
+                shutil.rmtree(part.folder, ignore_errors=True)
             return ""
         if problem := _difference(run, manifest):
             return f"{problem}; {remove}"

@@ -231,8 +231,11 @@ def served_path(folders: Sequence[Path], name: str) -> Path:
     for folder in folders:
         root = folder.resolve()
         path = root.joinpath(*parts)
-        if not path.exists() and not has_pictures(path):
-            continue
+        try:
+            if not path.exists() and not has_pictures(path):
+                continue
+        except OSError:
+            continue  # a name that this disk cannot have
         # links may lead anywhere, also those to single pictures of a folder
         files = (path, *sequence_files(path)) if is_sequence(path) else (path,)
         if all(file.resolve().is_relative_to(root) for file in files):
