@@ -150,6 +150,18 @@ def test_a_mask_that_was_there_changes_only_at_the_mark() -> None:
     assert added[90, 60] == 1
 
 
+def test_what_hangs_together_with_the_rest_of_a_given_mask_is_not_removed_as_a_whole() -> None:
+    """The network sees a bright half of something, and the mark is meant for its corner."""
+    image, (disc,) = scene((120, 90, 60))
+    image[:, 120:][disc[:, 120:]] //= 2
+    bright = disc.copy()
+    bright[:, 120:] = False
+    corner = Click(75, 60, is_object=False)
+    mask = maker(image).answer(Marks(clicks=(corner,)), disc.astype(np.float32)).mask > 0
+    assert not mask[60, 75]
+    assert np.count_nonzero(mask & bright) > 0.5 * np.count_nonzero(bright)
+
+
 def test_a_box_of_which_half_stays_empty_is_unsure() -> None:
     """The network is sure of the half that it sees, but a box is drawn around the whole object."""
     image, _ = scene((60, 90, 30))

@@ -145,3 +145,29 @@ def test_a_barrier_is_the_range_of_the_best_path() -> None:
 
 def test_without_seeds_everything_is_infinitely_far() -> None:
     assert np.isinf(barrier_distance(np.zeros((5, 6, 3), np.float32), np.zeros((5, 6), bool))).all()
+
+
+@pytest.mark.parametrize("is_object", [True, False])
+def test_a_correction_of_a_given_mask_ends_at_the_pictures_edge(is_object: bool) -> None:
+    """A grey shirt before a window nearly as grey: the mask has a piece of the window, or lacks one
+    of the shirt, and one click mends it and takes no bite.
+    """
+    random = np.random.default_rng(3)
+    image = np.full((240, 320, 3), (90, 140, 90), np.float32)
+    shirt, window = np.zeros((2, 240, 320), bool)
+    shirt[80:240, 100:220] = True
+    window[60:200, 30:100] = True
+    image[shirt], image[window] = (96, 98, 110), (116, 120, 126)
+    image = (image + random.normal(0, 3, image.shape)).clip(0, 255).astype(np.uint8)
+    wrong = np.zeros_like(shirt)
+    if is_object:
+        wrong[90:140, 100:130] = True
+    else:
+        wrong[90:140, 70:100] = True
+    made = open_first_mask(image, network=None)
+    click = Click(115 if is_object else 85, 115, is_object)
+    answer = made.answer(Marks(clicks=(click,)), (shirt ^ wrong).astype(np.float32))
+    # nearly all of what was wrong is mended, and hardly anything else has changed
+    found = answer.probability > 0.5
+    assert np.count_nonzero((found != shirt) & wrong) < 0.1 * np.count_nonzero(wrong)
+    assert np.count_nonzero((found != shirt) & ~wrong) < 0.1 * np.count_nonzero(wrong)

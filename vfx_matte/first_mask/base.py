@@ -20,6 +20,7 @@ import numpy as np
 from vfx_matte.detect.salient import Features
 from vfx_matte.errors import UsageError
 from vfx_matte.first_mask.corrections import (
+    MARGIN,
     FeatureMap,
     LogOdds,
     corrected,
@@ -27,6 +28,7 @@ from vfx_matte.first_mask.corrections import (
     probability_of,
 )
 from vfx_matte.first_mask.crop_maps import Crop, CropMap, Region, box_of, piece_at
+from vfx_matte.first_mask.flooding import nearer
 from vfx_matte.first_mask.marks import (
     Answer,
     Box,
@@ -85,6 +87,8 @@ class State:
     """The marks that have corrected it."""
     within: Crop | None = None
     """The box: all outside is background."""
+    is_given: bool = False
+    """Whether it began from a mask that somebody gave, which is nearly right."""
 
 
 class BaseFirstMask(abc.ABC):
@@ -202,7 +206,7 @@ class BaseFirstMask(abc.ABC):
                     hint="mark the object, or draw a box around it",
                 )
             return self._state_of(log_odds(previous), [], at=first)
-        return replace(self._state_of(log_odds(previous), []), mask=mask)
+        return replace(self._state_of(log_odds(previous), []), mask=mask, is_given=True)
 
     def _shrunk(self, previous: Probability) -> Probability:
         """A mask of the full picture, at the working size."""
@@ -249,14 +253,24 @@ class BaseFirstMask(abc.ABC):
             )
         # 2. odds that agree with all marks so far
         odds = corrected(state.odds, marks, self._features(crop), scale_px=state.scale_px)
-        wanted = self._within(odds > 0, state.within)
+        wanted = odds > 0
+        if state.is_given:
+            # its odds say how sure a file is, which is no reason against a mark: what looks like
+            # the marked place near by is asked about, and the picture's edges decide (3.)
+            moved = odds - state.odds
+            wanted = np.where(moved > MARGIN, True, np.where(moved < -MARGIN, False, wanted))
+        wanted = self._within(wanted, state.within)
         # 3. of what changes, the pieces that touch the mark: a click on a hand moves no foot
         spot = self._spot(click)
         changed = (wanted & ~state.mask) if click.is_object else (state.mask & ~wanted)
         changed |= spot & (state.mask != click.is_object)
-        _, labels = cv2.connectedComponents(changed.astype(np.uint8))
+        changed = _touching(changed, spot)
+        # a given mask is right nearly everywhere: what changes ends at the picture's own edges
+        if state.is_given and changed.any():
+            rest = (~state.mask if click.is_object else state.mask) & ~changed
+            changed = _touching(nearer(self._image, changed, spot, rest) | (spot & changed), spot)
         mask = state.mask.copy()
-        mask[np.isin(labels, np.unique(labels[spot & changed]))] = click.is_object
+        mask[changed] = click.is_object
         # 4. earlier marks stay what they are
         marked = Marks(clicks=marks).labels((self._height, self._width))
         mask[marked > 0], mask[marked < 0] = True, False
@@ -390,6 +404,12 @@ def _along(stroke: Stroke, step: float) -> list[Click]:
     positions = np.linspace(0, lengths[-1], count)
     across, down = (np.interp(positions, lengths, corners[:, axis]) for axis in (0, 1))
     return [Click(int(x), int(y), stroke.is_object) for x, y in zip(across, down, strict=True)]
+
+
+def _touching(region: Region, spot: Region) -> Region:
+    """The connected pieces of a region that touch a spot."""
+    _, labels = cv2.connectedComponents(region.astype(np.uint8))
+    return region & np.isin(labels, np.unique(labels[spot & region]))
 
 
 def large_pieces(mask: Region) -> Region:

@@ -60,6 +60,8 @@ _LARGE_SCORE = 0.4
 _PART_SIDE, _LEAST_PART_SIDE = 1.6, 0.25
 # a part is removed that lies in the mask by so much, and is not nearly all of it
 _REMOVED_INSIDE, _MOST_REMOVED = 0.7, 0.8
+# of a mask that was given: how much of a part's border may lie in the rest, in √area of the part
+_LONGEST_SEAM = 0.3
 # a map whose crop holds less of the mask says nothing about the whole
 _SEEN_SHARE = 0.9
 # share of a box's side that its object may leave empty at no cost, and from which on hardly
@@ -259,6 +261,11 @@ class LearnedFirstMask(BaseFirstMask):
         removed = np.count_nonzero(part & state.mask)
         is_inside = removed >= _REMOVED_INSIDE * np.count_nonzero(part)
         is_a_part = removed <= _MOST_REMOVED * np.count_nonzero(state.mask)
+        if state.is_given and not kept:
+            # nothing protects it: what hangs together with the rest is no object of its own
+            beside = cv2.dilate(part.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+            seam = np.count_nonzero(beside & ~part & state.mask)
+            is_a_part &= seam <= _LONGEST_SEAM * math.sqrt(removed)
         if not (is_inside and is_a_part) or any(part[mark.y, mark.x] for mark in kept):
             return state
         odds = np.minimum(state.odds, np.where(part, -log_odds(probability), np.float32(MOST_ODDS)))
