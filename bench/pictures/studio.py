@@ -60,7 +60,8 @@ def work(page: Any, served: Any, click: tuple[int, int], folder: Path, name: str
     wait_until_idle(served)
     # 3. the dialog of exports, with its preview
     page.get_by_role("button", name="Export", exact=True).click()
-    time.sleep(6)
+    page.get_by_text("Green screen at frame").wait_for(timeout=60_000)
+    time.sleep(1)
     page.screenshot(path=folder / f"{name}-export.png")
     page.keyboard.press("Escape")
 

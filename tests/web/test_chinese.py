@@ -180,6 +180,10 @@ SAID = {
     ): "遮罩在切点处停止，第 9 (0:00.360) 帧；“切点” = ignore 可让遮罩跨过切点",
     "frames made again: 4 to 9; the others stay as they are": "重新生成的帧：4 至 9；其余保持不变",
     SPELL(f"make them: {command('segment', 'a.mp4')}"): "请生成：“双向传播”",
+    SPELL(
+        "object 1 is uncertain on frames 1 to 11: look there, and if it is wrong add a mask near"
+        f" frame 4: {option('mask', '4=mask.png')}"
+    ): "对象 1 在第 1 至 11 帧不确定：请查看那里，如有错误请在第 4 帧附近加遮罩：在第 4 帧“点选”",
     "ask you to check": "ask you to check",
     "unknown edges 'x, y'": "未知的 边缘方式 'x, y'",
 }

@@ -3,23 +3,22 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pytest
+from support.browsers import EXECUTABLE, launched
 from support.drifting_squares import draw
 from support.scripted_detector import Script, register_text
 from support.studio_server import Client, serving
 from support.studios import open_studio
 
 playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium"),
+    pytest.mark.skipif(EXECUTABLE is None, reason="there is no browser"),
 ]
 FRAMES = [draw(index) for index in range(30)]
 
@@ -42,7 +41,7 @@ def served(tmp_path: Path) -> Iterator[Client]:
 @pytest.fixture
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = launched(running)
         yield opened
         opened.close()
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+from support.browsers import EXECUTABLE, launched
 from support.clips import VFR_PTS, number_of
 from support.slow_opening import SlowOpening
 from support.studio_server import Client, serving
@@ -26,10 +27,9 @@ from support.studios import open_studio
 from vfx_matte.errors import WorkspaceError
 
 playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium"),
+    pytest.mark.skipif(EXECUTABLE is None, reason="there is no browser"),
 ]
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 12
@@ -50,7 +50,7 @@ GRAPHICS_CARD = """
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = launched(running)
         yield opened
         opened.close()
 

@@ -57,6 +57,9 @@ def _label(name: str, value: Value | list[str]) -> str:
     """An option as a person reads it in the page: “soft edges” off, “edges” = guided."""
     if name == "fresh":
         return _FRESH
+    # a mask of a frame is made in the page, and no file of it is named
+    if name == "mask" and isinstance(value, str):
+        return f"“Click” at frame {value.partition('=')[0]}"
     label = f"“{name.replace('_', ' ')}”"
     if value is None:
         return label

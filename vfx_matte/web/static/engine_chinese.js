@@ -615,6 +615,7 @@ export const ENGINE_CHINESE = {
   "“{name}” = {value}": "“{name}” = {value}",
   "“{name}” on": "打开“{name}”",
   "“{name}” off": "关闭“{name}”",
+  "“{name}” at frame {n}": "在第 {n} 帧“{name}”",
   "“{name}”, then “{other}”": "先“{name}”，再“{other}”",
   "“{name}”": "“{name}”",
   "in use": "已启用",
