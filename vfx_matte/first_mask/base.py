@@ -20,7 +20,6 @@ import numpy as np
 from vfx_matte.detect.salient import Features
 from vfx_matte.errors import UsageError
 from vfx_matte.first_mask.corrections import (
-    MARGIN,
     FeatureMap,
     LogOdds,
     corrected,
@@ -253,13 +252,7 @@ class BaseFirstMask(abc.ABC):
             )
         # 2. odds that agree with all marks so far
         odds = corrected(state.odds, marks, self._features(crop), scale_px=state.scale_px)
-        wanted = odds > 0
-        if state.is_given:
-            # its odds say how sure a file is, which is no reason against a mark: what looks like
-            # the marked place near by is asked about, and the picture's edges decide (3.)
-            moved = odds - state.odds
-            wanted = np.where(moved > MARGIN, True, np.where(moved < -MARGIN, False, wanted))
-        wanted = self._within(wanted, state.within)
+        wanted = self._within(odds > 0, state.within)
         # 3. of what changes, the pieces that touch the mark: a click on a hand moves no foot
         spot = self._spot(click)
         changed = (wanted & ~state.mask) if click.is_object else (state.mask & ~wanted)

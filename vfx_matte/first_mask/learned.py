@@ -290,6 +290,10 @@ class LearnedFirstMask(BaseFirstMask):
             odds[outside] = -MOST_ODDS
         return odds
 
+    def _holds(self, one: CropMap, mask: Region, area: int) -> bool:
+        """Whether a map's crop holds so much of a mask that it says something about the whole."""
+        return bool(np.count_nonzero(mask[one.crop.slices]) >= _SEEN_SHARE * area)
+
     def _whole(self, one: CropMap) -> Probability:
         """A map in the whole picture, 0 outside its crop."""
         whole = np.zeros((self._height, self._width), np.float32)
@@ -308,15 +312,15 @@ class LearnedFirstMask(BaseFirstMask):
                 else "nothing stands out in the box: mark the object too"
             )
         total = weights = 0.0
-        area = np.count_nonzero(state.mask)
-        maps = list(state.maps)
+        area = int(np.count_nonzero(state.mask))
+        maps = [one for one in state.maps if self._holds(one, state.mask, area)]
         if not maps:
-            # a mask that was given: there is a map of the crop that corrections are computed in
+            # of a mask that was given: the crop that corrections are computed in
             self._network.add(maps, state.features, rough=True)
         for one in maps:
-            window = one.crop.slices
-            if np.count_nonzero(state.mask[window]) < _SEEN_SHARE * area:
+            if not self._holds(one, state.mask, area):
                 continue
+            window = one.crop.slices
             total += overlap(state.mask[window], one.probability > 0.5) * one.strength
             weights += 1
         confidence = total / weights if weights else UNSURE
