@@ -4,7 +4,9 @@ frame, all of them or none.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from unittest.mock import Mock
@@ -14,6 +16,7 @@ import pytest
 from support.command_line import CommandLine, pictures, planes_of
 
 from vfx_matte.composite import mix as composite
+from vfx_matte.errors import MediaError
 from vfx_matte.media.frames import ClipReader, Frame
 from vfx_matte.media.readers.conformed import ConformedReader
 from vfx_matte.picture import Picture
@@ -71,7 +74,8 @@ def test_together_they_are_as_they_are_alone(segmented: SegmentedClip, tmp_path:
 def test_frames_are_decoded_once_and_mattes_made_once(
     segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outputs = planned(segmented, tmp_path)
+    # whether the key suits is looked at in frames of its own, beside the render
+    outputs = [replace(output, beside=None) for output in planned(segmented, tmp_path)]
     read: list[int] = []
     frames = type(segmented.reader).frames
 
@@ -86,6 +90,30 @@ def test_frames_are_decoded_once_and_mattes_made_once(
     write_outputs(segmented, outputs, SILENT)
     assert read == list(range(12))
     assert make_matte.call_count == 8  # as many as there are masks
+
+
+def test_a_look_beside_the_frames_is_over_before_an_output_has_its_name(
+    segmented: SegmentedClip, tmp_path: Path
+) -> None:
+    green = planned(segmented, tmp_path)[2]
+    assert green.beside is not None
+    looked: list[bool] = []
+
+    def look() -> None:
+        time.sleep(0.3)
+        looked.append(green.path.exists())
+
+    write_outputs(segmented, [replace(green, beside=look)], SILENT)
+    assert looked == [False]
+    assert green.path.exists()
+
+    def fail() -> None:
+        raise MediaError("frame 3 cannot be decoded")
+
+    other = replace(green, path=tmp_path / "other.mkv", beside=fail)
+    with pytest.raises(MediaError, match="frame 3"):
+        write_outputs(segmented, [other], SILENT)
+    assert not list(tmp_path.glob("other*"))
 
 
 def test_another_look_has_its_own_mattes(segmented: SegmentedClip, tmp_path: Path) -> None:

@@ -42,11 +42,6 @@ from vfx_matte.settings.options import MatteSettings
 FAR_PX = 48
 """How far beyond the widest band the picture is looked at, at 1080 lines."""
 
-RAMP_PX = 4.0
-"""Width of the edge that is taken for likely where the colours of the picture tell nothing, at 1080
-lines.
-"""
-
 SMOOTHING_PX, STEEPNESS = 21, 5.0
 """Side of the window in which a mask's own edge is smoothed, at 1080 lines, and how steep it is
 made again. It is smoothed twice: after once the steps of a propagated mask still flicker
@@ -81,7 +76,7 @@ class Edge:
     """R'G'B', uint8 (h, w, 3)."""
 
     trimap: Array
-    prior: Array
+    likely: Array | None
     own_edge: Array
     distance: Array
     colors: LocalColors
@@ -95,7 +90,7 @@ class Edge:
         return AlphaProblem(
             picture=self.picture[region],
             trimap=self.trimap[region],
-            prior=self.prior[region],
+            likely=None if self.likely is None else self.likely[region],
             own_edge=self.own_edge[region],
             distance=self.distance[region],
             colors=self.colors,
@@ -216,7 +211,13 @@ def refine_picture(
     trimap, found = edge.trimap, (edge.trimap == SUBJECT) * np.uint16(_ONE)
 
     def fill(part: _Tile) -> None:
-        values = module.clip(estimator(edge.part(part.outer))[part.inner], 0, 1)
+        values = estimator(edge.part(part.outer))[part.inner]
+        if compiled.usable(values):
+            from vfx_matte.matting.compiled.codes import fill_codes
+
+            fill_codes(values, trimap[part.tile], UNKNOWN, found[part.tile])
+            return
+        values = module.clip(values, 0, 1)
         codes = module.rint(values * _ONE).astype(np.uint16)
         found[part.tile] = module.where(trimap[part.tile] == UNKNOWN, codes, found[part.tile])
 
@@ -268,7 +269,7 @@ def find_edge(
     distance = signed_distance(binary)
 
     # everything that needs no colours nearby is found in a second thread meanwhile
-    def learn_rough() -> tuple[LocalColors, Array, Array, Array]:
+    def learn_rough() -> tuple[LocalColors, Array, Array | None, Array]:
         rough = learn_colors(picture, distance, band_px=width_px, scale=TRUST_SCALE * scale)
         trusted = trust(distance, rough, half_px=width_px / 2)
         if soft is not None:
@@ -277,13 +278,12 @@ def find_edge(
             ).astype(np.float32)
             edged *= np.float32(1 / _ONE)
             return rough, trusted, edged, edged
-        # without probabilities: a plain ramp to begin with, and the mask's edge without its steps
-        ramp = xp(mask).clip(0.5 + distance / np.float32(RAMP_PX * max(scale, 0.25)), 0, 1)
+        # without probabilities: the mask's edge without its steps
         window_px = max(3, round(SMOOTHING_PX * scale)) | 1
-        return rough, trusted, ramp, smoothed_edge(binary, distance, window_px)
+        return rough, trusted, None, smoothed_edge(binary, distance, window_px)
 
     learn = partial(learn_colors, picture, distance, band_px=width_px, scale=scale)
-    colors, (rough, trusted, prior, own_edge) = both(learn, learn_rough, on=mask)
+    colors, (rough, trusted, likely, own_edge) = both(learn, learn_rough, on=mask)
     trusted = trusted * trust_nearby(picture, distance, colors, rough, scale=scale)
     # hair is hair, whatever band was chosen
     usual = MatteSettings(edges=settings.edges)
@@ -306,7 +306,7 @@ def find_edge(
         binary,
         picture,
         trimap,
-        prior,
+        likely,
         own_edge,
         distance,
         colors,

@@ -7,8 +7,13 @@ from typing import Protocol
 
 import numpy as np
 
-from vfx_matte.backend import Array, Region
+from vfx_matte.backend import Array, Region, xp
 from vfx_matte.matting.local_colors import LocalColors
+
+RAMP_PX = 4.0
+"""Width of the edge that is taken for likely where the colours of the picture tell nothing, at 1080
+lines.
+"""
 
 BACKGROUND, UNKNOWN, SUBJECT = 0, 128, 255
 """Values of a trimap."""
@@ -24,8 +29,8 @@ class AlphaProblem:
     trimap: Array
     """BACKGROUND, UNKNOWN and SUBJECT, uint8 (h, w)."""
 
-    prior: Array
-    """Alpha as the probabilities say it, or without them a narrow ramp: float32 (h, w), 0..1."""
+    likely: Array | None
+    """Alpha as the probabilities say it: float32 (h, w), 0..1; None without them."""
 
     own_edge: Array
     """The mask's own edge, smoothed, or as the probabilities have it: float32 (h, w), 0..1."""
@@ -50,6 +55,17 @@ class AlphaProblem:
 
     scale: float
     """Size of the whole frame against 1080 lines."""
+
+    @property
+    def prior(self) -> Array:
+        """Alpha as the probabilities say it, or without them a narrow ramp: float32 (h, w), 0..1;
+        the ramp is made anew every time.
+        """
+        if self.likely is not None:
+            return self.likely
+        width = np.float32(RAMP_PX * max(self.scale, 0.25))
+        ramp: Array = xp(self.distance).clip(0.5 + self.distance / width, 0, 1)
+        return ramp
 
     @property
     def image(self) -> Array:

@@ -53,9 +53,9 @@ def _count_changes(wanted: Array) -> int:
     count = 0
     for y in range(wanted.shape[0]):
         row = wanted[y]
-        changes = np.int32(0)
+        changes = 0
         for x in range(row.size - 1):
-            changes += np.int32(row[x] != row[x + 1])
+            changes += row[x] != row[x + 1]
         count += changes // 2 + 1
     return count
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from vfx_matte.backend import Array
+from vfx_matte.backend import Array, keep_freed_memory
 from vfx_matte.composite.mix import over_black
 from vfx_matte.errors import MediaError, VerifyError, VfxMatteError
 from vfx_matte.files.atomic import AtomicFile, AtomicFolder
@@ -131,6 +132,11 @@ class PlannedOutput:
     precede: Callable[[FrameJob], None] = lambda _: None
     """Receives these frames, in order, before a part of the clip is composed."""
 
+    beside: Callable[[], object] | None = None
+    """What is looked at while frames are made, as they do not depend on it: whether the key suits;
+    in a thread of its own.
+    """
+
     @property
     def encoding(self) -> str:
         """How it is encoded, for people."""
@@ -164,6 +170,7 @@ def write_outputs(
         VerifyError: a file differs from what it should be.
     """
     started = clock.monotonic()
+    keep_freed_memory()
     start, stop = span or (0, len(clip.info.timeline))
     info, count = part_of(clip.info, start, stop, notify=reporter.notify), stop - start
     # a mask that is gone would come out as a frame without a subject
@@ -339,7 +346,11 @@ def _produce(
         moved = [
             replace(output, path=file.part) for output, file in zip(outputs, temporary, strict=True)
         ]
+        beside = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="vfx-matte beside"))
+        looks = [beside.submit(output.beside) for output in outputs if output.beside is not None]
         tracks, empty = _write(info, frames, moved, reporter)
+        for look in looks:
+            look.result()
         # a clip that was replaced meanwhile would give files of two clips
         check_unchanged()
         # all are verified even when one fails, so that the good ones are kept

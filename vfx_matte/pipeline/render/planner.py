@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import describe_channels, object_channels
 from vfx_matte.pipeline.render.encoding import EncodeOptions, encode_plan, encoding_for
-from vfx_matte.pipeline.render.key import choose_key
+from vfx_matte.pipeline.render.key import choose_key, is_auto
 from vfx_matte.pipeline.render.legend import with_legend
 from vfx_matte.pipeline.render.mattes import Mattes, may_hide, visible_matte
 from vfx_matte.pipeline.render.outputs import FrameJob, PlannedOutput
@@ -115,8 +116,14 @@ class Planner:
         color = (
             parse_color(flat)
             if background
-            else choose_key(clip, key, settings, is_checked=is_checked, reporter=self._reporter)
+            # a colour that was given is compared with the subject's while frames are made
+            else choose_key(
+                clip, key, settings, is_checked=is_checked and is_auto(key), reporter=self._reporter
+            )
         )
+        beside = None
+        if not background and is_checked and not is_auto(key):
+            beside = partial(choose_key, clip, key, settings, reporter=self._reporter)
         # a gray clip cannot show a coloured key
         layout = info.layout if behind is not None else mix.layout_for_color(info.layout, color)
         names = self._names(path, encode)
@@ -145,12 +152,13 @@ class Planner:
                 return mix.over_picture(picture, visible, _on_device(below, self._tools.device))
             return mix.over_color(picture, visible, color)
 
-        return self._planned(
+        planned = self._planned(
             path, plan, names, label="green screen", compose=compose,
             moves=backdrop is not None and backdrop.moves,
             sound=encode.sound,
             settings=settings, mattes=[mattes], background=behind,
         )  # fmt: skip
+        return replace(planned, beside=beside)
 
     def alpha(
         self,
