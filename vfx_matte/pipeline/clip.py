@@ -382,7 +382,8 @@ def open_segmented(
         )
     if not store.manifest.is_complete:
         reporter.notify(
-            f"{work.folder} is not complete; run {command('segment', resume=True)} to finish it"
+            f"{work.folder} is not complete; unless a run is at work on it,"
+            f" {command('segment', resume=True)} finishes it"
         )
     return SegmentedClip(clip.reader, work, store)
 

@@ -153,8 +153,7 @@ class SavedWalks:
         first, last = (self._run.manifest.timeline.number(index) for index in (first, last))
         frames = f"frame {first} is" if first == last else f"frames {first} to {last} are"
         self._reporter.notify(
-            f"{frames} computed again, but not written, so that the rest comes out as without the"
-            " stop"
+            f"{frames} computed again, but not written, so that the rest comes out as in one run"
         )
 
     def save(self, checkpoint: Checkpoint) -> None:
