@@ -2,23 +2,29 @@
 
     # greenback against the ffmpeg program, 720p and 1080p; memory of every command
     python bench/render.py
+    python bench/render.py --sizes 3840x2160 --frames 60 --skip-memory
     python bench/render.py --clip a.mp4 --mask first.png   # the same on your own clip
+    python bench/render.py --clip a.mp4 --masks workspace  # … with masks that are there
 
-Time: `vfx-matte greenback --edges median` (the whole program, start-up included) against the ffmpeg
-program doing the same job on the same files with the same encoder settings (alphamerge of clip and
-mask video, overlay on a colour), and against a plain transcode of the finished green video. Each is
-run in turn, `--rounds` times; the fastest of each counts.
+Time: `vfx-matte greenback` with each of `--edges` (the whole program, start-up included) against
+the ffmpeg program doing the same job on the same files with the same encoder settings (alphamerge
+of clip and mask video, overlay on a colour), and against a plain transcode of the finished green
+video. Each is run in turn, `--rounds` times; the fastest of each counts. Beside it the processor
+time of all threads, which other work on the machine changes less. `guided` is compiled once before
+anything is measured.
 Memory: peak resident size of every command for 300 and 3,000 frames of the same picture.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -43,6 +49,8 @@ class Run:
     """One finished command."""
 
     seconds: float
+    processor_seconds: float
+    """Of all its threads."""
     peak_mib: float
 
 
@@ -55,7 +63,7 @@ def run(command: list[str], cwd: Path) -> Run:
     starts with the resident size of the process that forked it.)
     """
     with tempfile.TemporaryFile() as log:
-        began = time.perf_counter()
+        began, used = time.perf_counter(), processor_seconds()
         process = subprocess.Popen(
             command, cwd=cwd, stdout=log, stderr=log, stdin=subprocess.DEVNULL
         )
@@ -69,7 +77,13 @@ def run(command: list[str], cwd: Path) -> Run:
             raise RuntimeError(
                 f"{' '.join(command)} failed:\n{log.read().decode(errors='replace')}"
             )
-    return Run(seconds, peak / 1024)
+    return Run(seconds, processor_seconds() - used, peak / 1024)
+
+
+def processor_seconds() -> float:
+    """Of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def peak_kib(pid: int) -> int:
@@ -124,10 +138,10 @@ def make_project(folder: Path, *, width: int, height: int, frame_count: int) -> 
     return clip
 
 
-def ffmpeg_green(clip: Path, mask: Path, output: Path, *, size: str) -> list[str]:
+def ffmpeg_green(clip: Path, mask: Path, output: Path, *, size: str, rate: Fraction) -> list[str]:
     """The ffmpeg program's way to the same picture."""
     graph = (
-        f"color=0x00ff00:s={size}:r=30[key];[0:v][1:v]alphamerge[cut];"
+        f"color=0x00ff00:s={size}:r={rate}[key];[0:v][1:v]alphamerge[cut];"
         "[key][cut]overlay=shortest=1:format=yuv420[out]"
     )
     codec, preset, quality = X264
@@ -139,31 +153,45 @@ def ffmpeg_green(clip: Path, mask: Path, output: Path, *, size: str) -> list[str
     ]  # fmt: skip
 
 
-def bench_time(folder: Path, clip: Path, *, size: str, rounds: int) -> str:
-    """One row of the table of times."""
-    name = clip.stem
+def bench_time(folder: Path, clip: Path, *, rounds: int, methods: Sequence[str]) -> Iterator[str]:
+    """The rows of a clip in the table of times, one for each method of edges."""
+    name, info = clip.stem, open_source(clip, reporter=SilentReporter()).info
+    # the graph makes as many frames as the clip has only at its own rate
+    size, rate = f"{info.width}x{info.height}", info.timeline.average_fps
     codec, preset, quality = X264
     settings = ["--codec", codec, "--preset", preset, "--quality", str(quality), "--quiet"]
     mask = folder / f"{name}.mask.mkv"
     run(vfx_matte("maskvideo", str(clip), "-o", str(mask), "--edges", "median", "--quiet"), folder)
     green = folder / f"{name}.green.mp4"
     commands = {
-        "vfx-matte": vfx_matte("greenback", str(clip), "-o", str(green), "--edges", "median",
-        *settings),
-        "ffmpeg": ffmpeg_green(clip, mask, folder / f"{name}.ffmpeg.mp4", size=size),
+        method: vfx_matte(
+            "greenback", str(clip), "-o", str(green), "--edges", method, *settings
+        )
+        for method in methods
+    } | {
+        "ffmpeg": ffmpeg_green(clip, mask, folder / f"{name}.ffmpeg.mp4", size=size, rate=rate),
         "transcode": [
             "ffmpeg", "-v", "error", "-y", "-i", str(green), "-c:a", "copy", "-c:v", codec,
             "-preset", preset,
             "-crf", str(quality), str(folder / f"{name}.again.mp4"),
         ],
     }  # fmt: skip
-    best = dict.fromkeys(commands, float("inf"))
+    if "guided" in methods:
+        run([*commands["guided"], "--stop", "1"], folder)
+    taken: dict[str, list[Run]] = {key: [] for key in commands}
     for _ in range(rounds):
         for key, command in commands.items():
-            best[key] = min(best[key], run(command, folder).seconds)
-    against, over = best["vfx-matte"] / best["ffmpeg"], best["vfx-matte"] / best["transcode"]
-    seconds = "  ".join(f"{value:8.2f} s" for value in best.values())
-    return f"{name:<16} {seconds}  {against:6.2f} × ffmpeg  {over:6.2f} × transcode"
+            taken[key].append(run(command, folder))
+    wall = {key: min(each.seconds for each in runs) for key, runs in taken.items()}
+    work = {key: min(each.processor_seconds for each in runs) for key, runs in taken.items()}
+    for method in methods:
+        yield (
+            f"{name:<18} {method:<7} {wall[method]:8.2f} s {wall['ffmpeg']:8.2f} s"
+            f" {wall['transcode']:8.2f} s  {wall[method] / wall['ffmpeg']:5.2f} × ffmpeg"
+            f"  {wall[method] / wall['transcode']:5.2f} × transcode"
+            f"   processor {work[method]:7.2f} s {work['ffmpeg']:7.2f} s"
+            f"  {work[method] / work['ffmpeg']:5.2f} ×"
+        )
 
 
 def bench_memory(folder: Path, short: Path, long: Path) -> list[str]:
@@ -198,6 +226,11 @@ def main() -> None:
         "--clip", type=Path, help="a clip of your own; its masks come from segment --first-mask"
     )
     parser.add_argument("--mask", type=Path, help="first mask of --clip")
+    parser.add_argument(
+        "--masks", type=Path, help="the workspace that has masks of --clip, instead of --mask"
+    )
+    parser.add_argument("--edges", default="median,guided", help="methods, with commas between")
+    parser.add_argument("--sizes", default="1280x720,1920x1080", help="of clips that are made")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--skip-memory", action="store_true")
@@ -206,26 +239,23 @@ def main() -> None:
         sys.exit("the ffmpeg program is not on PATH; it is the other side of the comparison")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        print(f"{'clip':<16} {'vfx-matte':>10}  {'ffmpeg':>10}  {'transcode':>10}")
+        methods = options.edges.split(",")
+        print(f"{'clip':<18} {'edges':<7} {'vfx-matte':>10} {'ffmpeg':>10} {'transcode':>10}")
+        sizes = [] if options.clip else options.sizes.split(",")
         if options.clip:
             clip = options.clip.resolve()
-            run(
-                vfx_matte(
-                    "segment", str(clip), "--first-mask", str(options.mask.resolve()), "--quiet"
-                ),
-                folder,
-            )
-            info = open_source(clip, reporter=SilentReporter()).info
-            print(
-                bench_time(folder, clip, size=f"{info.width}x{info.height}", rounds=options.rounds),
-                flush=True,
-            )
-        for width, height in () if options.clip else ((1280, 720), (1920, 1080)):
+            if options.masks:
+                shutil.copytree(options.masks, folder / "workspace")
+            else:
+                first = str(options.mask.resolve())
+                run(vfx_matte("segment", str(clip), "--first-mask", first, "--quiet"), folder)
+            for row in bench_time(folder, clip, rounds=options.rounds, methods=methods):
+                print(row, flush=True)
+        for size in sizes:
+            width, height = (int(side) for side in size.split("x"))
             clip = make_project(folder, width=width, height=height, frame_count=options.frames)
-            print(
-                bench_time(folder, clip, size=f"{width}x{height}", rounds=options.rounds),
-                flush=True,
-            )
+            for row in bench_time(folder, clip, rounds=options.rounds, methods=methods):
+                print(row, flush=True)
         if not options.skip_memory:
             print(f"\n{'peak memory':<16} {'300 frames':>12}  {'3000 frames':>12}  ratio")
             clips = [

@@ -41,7 +41,7 @@ compute.
 # numbers of mallopt(3): blocks of this size and larger are mapped one by one (the largest that may
 # be chosen), and free memory up to this size is kept
 _MMAP_THRESHOLD, _LARGEST_KEPT_BYTES = -3, 32 << 20
-_TRIM_THRESHOLD, _KEPT_BYTES = -1, 128 << 20
+_TRIM_THRESHOLD, _KEPT_BYTES = -1, 64 << 20
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
