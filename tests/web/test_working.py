@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from support.browsers import EXECUTABLE, launched
+from support.browsers import EXECUTABLE, FIREFOX, launched
 from support.clips import VFR_PTS, number_of
 from support.slow_opening import SlowOpening
 from support.studio_server import Client, serving
@@ -32,6 +32,8 @@ pytestmark = [
     pytest.mark.skipif(EXECUTABLE is None, reason="there is no browser"),
 ]
 
+# Firefox has no graphics card here that it would let pass for one
+CHROMIUM_ALONE = pytest.mark.skipif(FIREFOX, reason="of Chromium's graphics")
 WIDTH, HEIGHT, FRAMES = 96, 64, 12
 
 # software that plays a graphics card, which the page would not use, passes for one
@@ -750,6 +752,7 @@ def test_what_the_engine_says_is_chinese_in_the_chinese_page(browser: Any, real:
     assert page.faults == []
 
 
+@CHROMIUM_ALONE
 def test_the_picture_comes_back_after_the_driver_took_it(browser: Any, real: Client) -> None:
     studio = Page(browser, real, graphics_card=True)
     studio.until("studio.renderer.crop !== null")
@@ -770,6 +773,7 @@ def test_the_picture_comes_back_after_the_driver_took_it(browser: Any, real: Cli
     studio.context.close()
 
 
+@CHROMIUM_ALONE
 def test_processor_and_graphics_card_draw_the_same(browser: Any, real: Client) -> None:
     software = Page(browser, real)
     software.button("Brush").click()
