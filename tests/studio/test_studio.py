@@ -24,9 +24,11 @@ from support.studios import open_studio
 from vfx_matte.errors import UsageError
 from vfx_matte.first_mask import Click, Marks
 from vfx_matte.masks import Mask, Palette
+from vfx_matte.media.verify import Check
 from vfx_matte.media.writers.synthetic import make_clip as make_film
 from vfx_matte.pipeline.segment.ahead import RunAhead
 from vfx_matte.pipeline.studio import Job, Studio
+from vfx_matte.pipeline.studio.exports import _verified
 from vfx_matte.scene import Scene
 from vfx_matte.wording import as_python, spelled
 from vfx_matte.workspace import load_mask, save_mask
@@ -587,3 +589,8 @@ def test_closing_ends_what_is_going_on(film: Path, tmp_path: Path) -> None:
     studio.render("overlay", {})
     studio.close()
     open_studio(film, tmp_path).close()
+
+
+def test_one_frame_is_one_frame() -> None:
+    assert _verified(1, [Check("timestamps", True, "")]) == "1 frame verified: timestamps"
+    assert _verified(2, [Check("timestamps", True, "")]) == "2 frames verified: timestamps"

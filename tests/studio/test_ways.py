@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from support.scripted_detector import Script, register_text
 from support.studios import open_studio
 
 from vfx_matte.cli.typed import as_typed
-from vfx_matte.errors import UsageError, WeightsError
+from vfx_matte.errors import UsageError, VfxMatteError, WeightsError
 from vfx_matte.first_mask import Click, Marks
 from vfx_matte.masks import Mask, overlap
 from vfx_matte.pipeline.studio import Job, Studio
@@ -244,3 +245,18 @@ def test_without_its_network_it_is_refused_at_once(studio: Studio) -> None:
     with pytest.raises(UsageError, match="text to find"):
         studio.find("x" * 101)
     assert studio.jobs() == []
+
+
+def test_a_frame_that_cannot_be_prepared_is_told_with_the_click(
+    studio: Studio, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died: list[object] = []
+    monkeypatch.setattr("threading.excepthook", died.append)
+    clip.rename(clip.with_name("elsewhere"))
+    studio.prepare(20)
+    for thread in threading.enumerate():
+        if thread.name == "vfx-matte open frame":
+            thread.join(20)
+    assert died == []
+    with pytest.raises(VfxMatteError):
+        studio.mark(20, Marks(None, (Click(14, 12, True),), ()), object_id=1)

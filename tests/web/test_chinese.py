@@ -184,6 +184,9 @@ SAID = {
         "object 1 is uncertain on frames 1 to 11: look there, and if it is wrong add a mask near"
         f" frame 4: {option('mask', '4=mask.png')}"
     ): "对象 1 在第 1 至 11 帧不确定：请查看那里，如有错误请在第 4 帧附近加遮罩：在第 4 帧“点选”",
+    SPELL(f"choose a folder you may write to with {option('output')} or {option('workspace')}"): (
+        "请用 “输出”或“工作区” 选择可写入的文件夹"
+    ),
     "ask you to check": "ask you to check",
     "unknown edges 'x, y'": "未知的 边缘方式 'x, y'",
 }

@@ -33,6 +33,7 @@ from vfx_matte.settings.options import (
 )
 
 if TYPE_CHECKING:
+    from vfx_matte.media.verify import Check
     from vfx_matte.pipeline.export.package import PackageRequest
     from vfx_matte.pipeline.render.outputs import RenderResult
 
@@ -120,8 +121,7 @@ class Exports:
             return tuple(
                 self._output(
                     result.output,
-                    f"{result.frame_count} frames verified: "
-                    + ", ".join(check.name for check in result.verified.checks),
+                    _verified(result.frame_count, result.verified.checks),
                 )
                 for result in done
             )
@@ -317,6 +317,12 @@ class Exports:
     def _output(self, path: Path, verified: str) -> JobOutput:
         self._paths.append(path.resolve())
         return JobOutput(len(self._paths), path.name, str(path.resolve()), verified)
+
+
+def _verified(count: int, checks: Sequence[Check]) -> str:
+    """What was checked of an output, in a sentence."""
+    names = ", ".join(check.name for check in checks)
+    return f"1 frame verified: {names}" if count == 1 else f"{count} frames verified: {names}"
 
 
 def _records(name: str, options: Mapping[str, Any]) -> list[Any]:
