@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -436,3 +437,16 @@ def test_what_killed_workers_have_left_goes(cli: CommandLine, film: Path) -> Non
     (leftover / atomic._lock_name()).touch()
     cli(*command)
     assert not parts.exists()
+
+
+def test_a_part_that_another_run_makes_is_waited_for(cli: CommandLine, film: Path) -> None:
+    """As by workers that outlive their coordinator for a moment."""
+    _request({0: BOTH, 20: BOTH, 40: BOTH})
+    pairs = [word for at in (0, 20, 40) for word in ("--mask", f"{at}=m{at}.png")]
+    command = ("segment", str(film), "--propagator", "fake", "--cuts", "ignore", *pairs)
+    lock = WriterLock(Path("workspace/scene/parts/0000020-0000039/.segment.lock"))
+    threading.Timer(6, lock.release).start()
+    ran = cli(*command, "--workers", "2")
+    assert "part 20-39 is being made by another run; waiting for it" in ran.notes
+    assert cli.mask_numbers(clip="scene") == list(range(60))
+    assert not Path("workspace/scene/parts").exists()

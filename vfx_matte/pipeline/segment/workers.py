@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from vfx_matte.errors import BatchError, StoppedError, UsageError
+from vfx_matte.errors import BatchError, StoppedError, UsageError, WorkspaceError
 from vfx_matte.pipeline.batch.processes import Commands, Ended, Program
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.segment.parts import (
@@ -19,7 +20,9 @@ from vfx_matte.pipeline.segment.parts import (
     take_in,
 )
 from vfx_matte.wording import option
-from vfx_matte.workspace import ClipWorkspace, SegmentRun
+from vfx_matte.workspace import ClipWorkspace, Manifest, SegmentRun
+
+_LOOK_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +123,10 @@ class _Shares:
             if ended.exit_code == UsageError.exit_code:
                 return False
             self.reporter.notify(f"part {name} failed, it is tried again: {ended.error}")
-            prepare(place, manifest)
-            return True
+            return self._is_ours(place, manifest, name)
 
-        prepare(place, manifest)
+        if not self._is_ours(place, manifest, name):
+            return
         words = self.sharing.command_line(name, manifest.propagator)
         ended = self.commands.run_again(words, hear=told, wants=wants)
         with self.lock:
@@ -132,6 +135,26 @@ class _Shares:
             taken = take_in(self.run, reporter=self.reporter, awaited=place)
             for object_id, frames in taken.unseen.items():
                 self.unseen[object_id] += frames
+
+    def _is_ours(self, place: ClipWorkspace, manifest: Manifest, name: str) -> bool:
+        """Prepare a part; where another run makes it, when that has ended. False: we were stopped
+        meanwhile.
+        """
+        # of a coordinator that was killed, a worker ends when it has something to tell; one on
+        # another machine ends with the part, which is then taken in
+        is_said = False
+        while not self.commands.is_stopped:
+            try:
+                prepare(place, manifest)
+                return True
+            except WorkspaceError:
+                if not is_said:
+                    self.reporter.notify(
+                        f"part {name} is being made by another run; waiting for it"
+                    )
+                is_said = True
+                time.sleep(_LOOK_AGAIN_SECONDS)
+        return False
 
 
 class _Told:
