@@ -10,7 +10,19 @@ import sys
 
 import pytest
 
-HEAVY = ["numpy", "av", "cv2", "torch", "cupy", "PIL", "httpx", "tomlkit", "fastapi", "uvicorn"]
+HEAVY = [
+    "numpy",
+    "av",
+    "cv2",
+    "numba",
+    "torch",
+    "cupy",
+    "PIL",
+    "httpx",
+    "tomlkit",
+    "fastapi",
+    "uvicorn",
+]
 IMPORT = "from vfx_matte.cli import main"
 HELP = (
     f"{IMPORT}\nsys.argv = ['vfx-matte', '--help']\ntry:\n    main()\nexcept SystemExit as stop:\n "
