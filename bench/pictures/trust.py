@@ -35,9 +35,11 @@ def walked(images: list[Image], mask: Mask, network: SalientNetwork) -> list[Mas
     return [np.argmax(step, axis=0).astype(np.uint8) for step in steps]
 
 
-def everywhere(seen: Array, prior: Array, others: Array, **_: object) -> Array:
+def everywhere(
+    seen: Array, prior: Array, others: Array, *, trust: float | None = None, **_: object
+) -> Array:
     """What the network means where nothing speaks against it."""
-    return salient_evidence(seen, prior, others)
+    return salient_evidence(seen, prior, others, trust=trust)
 
 
 def main() -> None:

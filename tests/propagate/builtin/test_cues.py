@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from vfx_matte.propagate.builtin import cues
 from vfx_matte.propagate.builtin.cues import GuidedFilter, Plate, Pose
+from vfx_matte.propagate.builtin.window import Box
 
 
 def test_local_ratio_is_zero_where_nothing_was_seen_and_signed_elsewhere() -> None:
@@ -46,13 +47,14 @@ def test_affine_flow_ignores_outliers() -> None:
     true = np.dstack([1 + 0.02 * columns - 0.01 * rows, -2 + 0.03 * rows])
     flow = true.copy()
     flow[:20, :20] += 30
-    fitted = cues.affine_flow(flow, np.ones((80, 100), np.float32))
+    fitted = cues.affine_fit(flow, np.ones((80, 100), np.float32)).everywhere(Box.whole(flow.shape))
     assert np.abs(fitted - true)[30:, 30:].max() < 0.1
 
 
 def test_affine_flow_of_nothing_is_rest() -> None:
     flow = np.ones((32, 32, 2), np.float32)
-    assert not cues.affine_flow(flow, np.zeros((32, 32), np.float32)).any()
+    fitted = cues.affine_fit(flow, np.zeros((32, 32), np.float32))
+    assert not fitted.everywhere(Box.whole(flow.shape)).any()
 
 
 def test_smooth_flow_keeps_classes_apart() -> None:

@@ -125,3 +125,15 @@ def test_old_references_speak_less(monkeypatch: pytest.MonkeyPatch) -> None:
     for index in range(6):
         propagator.step(small.rgb, ids if index == 3 else None)
     assert ages[4:] == [1, 2, 3, 1, 2]
+
+
+def test_every_other_pixel_says_nearly_the_same() -> None:
+    memory = memory_of(scene(70), scene(80))
+    small, mask = scene(75)
+    off = np.roll(mask, 5, axis=1)
+    said, sparse = (neighbour_evidence(small.descriptor, memory, off, every=n) for n in (1, 2))
+    assert np.abs(said - sparse).max() > 0.01, "it asks fewer"
+    sure = np.abs(said) > 0.5
+    assert sure.sum() > 300
+    assert np.mean(np.sign(said[sure]) == np.sign(sparse[sure])) > 0.98
+    assert np.abs(said - sparse).mean() < 0.03

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from vfx_matte.backend import Array
-from vfx_matte.propagate.builtin.classifier import TrainingBatch, average, training_batch
+from vfx_matte.propagate.builtin.classifier import (
+    TrainingBatch,
+    average,
+    samples,
+    training_batch,
+)
 from vfx_matte.propagate.builtin.codebook import (
     Codebook,
     QuantizedFrame,
@@ -58,6 +63,11 @@ class Appearance:
     ids: frozenset[int]
     """The objects that were shown."""
 
+    several: bool
+    """Whether there are several references: then frames are looked at in whole and in every pixel,
+    as what is learned of them is sure enough to find more (docs/builtin.md).
+    """
+
 
 def with_background(objects: Array) -> Array:
     """Put the background before the objects: float32 (K, h, w) → (K+1, h, w), summing to 1 where
@@ -94,17 +104,23 @@ def learn_appearance(references: Sequence[Reference]) -> Appearance:
             total[0, rows] += inside
             total[1, rows] += classes.sum(axis=0) - inside
     batches, memories, single = [], [], []
+    several = len(references) > 1
     for index in range(num_objects):
         shown = [one for one in references if index + 1 in one.ids]
         taught = [
-            training_batch(one.small.descriptor, one.objects[index], certain=True) for one in shown
+            training_batch(
+                one.small.descriptor, one.objects[index], certain=True, samples=samples(several)
+            )
+            for one in shown
         ]
         batches.append(average(taught) if taught else None)
         memories.append(build_memory([(one.small.descriptor, one.objects[index]) for one in shown]))
         single.append(all(in_one_piece(one.objects[index]) for one in shown))
     color, texture = totals
     ids = frozenset().union(*(reference.ids for reference in references))
-    return Appearance(codebook, color, texture, tuple(batches), tuple(memories), tuple(single), ids)
+    return Appearance(
+        codebook, color, texture, tuple(batches), tuple(memories), tuple(single), ids, several
+    )
 
 
 def build_redetector(references: Sequence[Reference], appearance: Appearance) -> Redetector:

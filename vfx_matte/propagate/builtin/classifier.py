@@ -30,7 +30,7 @@ _LINEAR_SCALE = 0.02  # brings descriptors, of some tens, to the size of a cosin
 _RIDGE = 1e-3
 # background from the whole frame lost 0.4 of J&F
 _SURROUNDINGS_PX = 50
-_SAMPLES = 5000
+_SAMPLES, _FEWER_SAMPLES = 5000, 2500
 
 
 @functools.cache
@@ -55,12 +55,19 @@ def _features(descriptor: Array) -> Array:
     """Spread descriptors over cosines of random frequencies, themselves and a constant: float32 (M,
     12) → (M, N).
     """
-    waves = [
-        np.cos(descriptor[:, channels] @ frequencies + phases)
-        for channels, frequencies, phases in _projections()
-    ]
-    constant = np.ones((descriptor.shape[0], 1), np.float32)
-    return np.concatenate([*waves, descriptor * np.float32(_LINEAR_SCALE), constant], axis=1)
+    count, channels = descriptor.shape
+    waves = sum(phases.size for _, _, phases in _projections())
+    features = np.empty((count, waves + channels + 1), np.float32)
+    begin = 0
+    for group, frequencies, phases in _projections():
+        end = begin + phases.size
+        angles = descriptor[:, group] @ frequencies
+        angles += phases
+        np.cos(angles, out=features[:, begin:end])
+        begin = end
+    np.multiply(descriptor, np.float32(_LINEAR_SCALE), out=features[:, waves:-1])
+    features[:, -1] = 1
+    return features
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,17 @@ class TrainingBatch:
         return np.linalg.solve(self.gram + ridge, self.answer).astype(np.float32)
 
 
-def training_batch(descriptor: Array, layer: Array, *, certain: bool) -> TrainingBatch:
+def samples(several: bool) -> int:
+    """How many pixels of a frame teach, at most.
+
+    Of one reference half as many are as good in half the time (docs/builtin.md).
+    """
+    return _SAMPLES if several else _FEWER_SAMPLES
+
+
+def training_batch(
+    descriptor: Array, layer: Array, *, certain: bool, samples: int = _SAMPLES
+) -> TrainingBatch:
     """Learn from one frame, from the object and what is within `_SURROUNDINGS_PX` of it.
 
     Args:
@@ -96,20 +113,22 @@ def training_batch(descriptor: Array, layer: Array, *, certain: bool) -> Trainin
         layer: float32 (h, w), the object's soft mask.
         certain: the mask was given, so that every pixel counts in full; in a predicted one a pixel
             counts by how sure it is, |2p - 1|.
+        samples: how many pixels teach at most.
     """
     # evenly spaced samples, so that a frame costs the same whatever the object's size
     inside, near = _surroundings(layer, descriptor.shape[:2], _SURROUNDINGS_PX)
-    if near.size > _SAMPLES:
-        near = near[np.linspace(0, near.size - 1, _SAMPLES).astype(np.intp)]
+    if near.size > samples:
+        near = near[np.linspace(0, near.size - 1, samples).astype(np.intp)]
     chance = inside.reshape(-1)[near]
     answer = 2 * chance - 1
     trust = np.ones_like(answer) if certain else np.abs(answer)
     # both sides weigh 1 in sum, so that a small object is not outvoted
     weight = trust * (chance / max(float((chance * trust).sum()), 1.0))
     weight += trust * (1 - chance) / max(float(((1 - chance) * trust).sum()), 1.0)
-    seen = _features(descriptor.reshape(-1, descriptor.shape[2])[near])
-    weighted = seen * (weight / 2)[:, None]
-    return TrainingBatch(weighted.T @ seen, weighted.T @ answer)
+    root = np.sqrt(weight / 2)
+    # by the weights' roots: of a matrix with itself BLAS computes one half
+    weighted = _features(descriptor.reshape(-1, descriptor.shape[2])[near]) * root[:, None]
+    return TrainingBatch(weighted.T @ weighted, weighted.T @ (root * answer))
 
 
 def average(batches: Sequence[TrainingBatch]) -> TrainingBatch:

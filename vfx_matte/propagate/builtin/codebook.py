@@ -20,6 +20,7 @@ import numpy as np
 
 from vfx_matte.backend import Array
 from vfx_matte.masks import Image
+from vfx_matte.propagate.builtin.window import Box
 
 NOTHING = np.float32(1e-7)
 """A weight or a count below this is 0: float32 knows no such part of 1, and where products of such
@@ -38,6 +39,9 @@ LAB_SCALE = np.array([0.6, 1.3, 1.3], np.float32)
 """Weights of 8-bit L, a, b in colour distances: light changes more than hue."""
 
 _SAMPLES, _KMEANS_ROUNDS = 4096, 10  # bound the time that a reference takes
+
+_ENTRY = np.array([[1 << 10, 1 << 5, 1]], np.float32)
+"""What the upper five bits of L, a and b count in the number of a colour's entry."""
 
 _CHANNELS = 128
 """More than so many channels are no picture to OpenCV 5."""
@@ -118,8 +122,9 @@ class Codebook:
 
     def color_indices(self, small: SmallFrame) -> Array:
         """The colour codeword of every pixel: int32 (h·w,)."""
-        upper = (small.lab >> 3).reshape(-1, 3).astype(np.int32)
-        indices: Array = self.color_table[(upper[:, 0] << 10) | (upper[:, 1] << 5) | upper[:, 2]]
+        # float32 holds all 32768 entries exactly
+        entries = cv2.transform((small.lab >> 3).astype(np.float32), _ENTRY)
+        indices: Array = self.color_table.take(entries.astype(np.int32).reshape(-1))
         return indices
 
     def texture_indices(self, small: SmallFrame) -> Array:
@@ -282,11 +287,17 @@ class Grid:
         """
         index = self.cell_of_pixel * np.int32(num_codewords) + codewords
         size = self.cells[0] * self.cells[1] * num_codewords
+        counted = np.empty((len(weights), size), np.float32)
         # one count per class over (cell, codeword) pairs
-        counted = [
-            np.bincount(index, layer.reshape(-1), size).astype(np.float32) for layer in weights
-        ]
-        return np.stack(counted).reshape(-1, *self.cells, num_codewords)
+        for layer, counts in zip(weights, counted, strict=True):
+            flat = layer.reshape(-1)
+            # most classes are small
+            there = np.flatnonzero(flat)
+            if there.size < flat.size / 2:
+                counts[:] = np.bincount(index.take(there), flat.take(there), size)
+            else:
+                counts[:] = np.bincount(index, flat, size)
+        return counted.reshape(-1, *self.cells, num_codewords)
 
     def read(
         self,
@@ -297,23 +308,22 @@ class Grid:
     ) -> Array:
         """Look up each pixel's codeword in the four cells around it, bilinearly: float32 (h, w).
 
-        table: float32 (cells_y, cells_x, N). rows, columns: where to read, in cell coordinates as
-        `centred` gives them (the pixels' own positions when None).
+        table: float32 (cells_y, cells_x, N), of all cells or a window of them. rows, columns: where
+        to read, in cells of the table, 0 being the first one's centre (the pixels' own positions
+        when None); codewords: int32, as many, or (h·w,).
         """
         own_rows, own_columns = self.centred
-        rows = np.clip(own_rows if rows is None else rows, 0, self.cells[0] - 1)
-        columns = np.clip(own_columns if columns is None else columns, 0, self.cells[1] - 1)
+        cells = table.shape[:2]
+        rows = np.clip(own_rows if rows is None else rows, 0, cells[0] - 1)
+        columns = np.clip(own_columns if columns is None else columns, 0, cells[1] - 1)
         top, left = rows.astype(np.int32), columns.astype(np.int32)
         down, right = rows - top, columns - left
-        below, beside = (
-            np.minimum(top + 1, self.cells[0] - 1),
-            np.minimum(left + 1, self.cells[1] - 1),
-        )
+        below, beside = np.minimum(top + 1, cells[0] - 1), np.minimum(left + 1, cells[1] - 1)
         flat, stride = table.reshape(-1), np.int32(table.shape[2])
-        codeword = codewords.reshape(self.shape)
+        codeword = codewords.reshape(rows.size, columns.size)
         top, below = (
-            top * np.int32(self.cells[1]) * stride,
-            below * np.int32(self.cells[1]) * stride,
+            top * np.int32(cells[1]) * stride,
+            below * np.int32(cells[1]) * stride,
         )
         left, beside = left * stride + codeword, beside * stride + codeword
         # bilinear: two reads in the row above, two in the row below
@@ -322,16 +332,16 @@ class Grid:
         value: Array = upper + (lower - upper) * down
         return value
 
-    def advect(self, histograms: Array, flow: Array) -> Array:
+    def advect(self, histograms: Array, flow: Array, out: Array | None = None) -> Array:
         """Move local histograms along: each cell takes what was where its flow points to.
 
         histograms: float32 (cells_y, cells_x, N); flow: float32 (cells_y, cells_x, 2), from here to
-        the previous frame in working pixels (x, y).
+        the previous frame in working pixels (x, y). out: where the result goes.
         """
         step_x, step_y = self.cells[1] / self.shape[1], self.cells[0] / self.shape[0]
         columns = np.arange(self.cells[1], dtype=np.float32) + flow[..., 0] * step_x
         rows = np.arange(self.cells[0], dtype=np.float32)[:, None] + flow[..., 1] * step_y
-        moved = np.empty_like(histograms)
+        moved = np.empty_like(histograms) if out is None else out
         for begin in range(0, histograms.shape[2], _CHANNELS):
             part = np.ascontiguousarray(histograms[..., begin : begin + _CHANNELS])
             part = cv2.remap(part, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -339,15 +349,20 @@ class Grid:
             moved[..., begin : begin + _CHANNELS] = part.reshape(*self.cells, -1)
         return moved
 
-    def blur(self, histograms: Array, sigma_cells: float) -> Array:
+    def blur(self, histograms: Array, sigma_cells: float, window: Box | None = None) -> Array:
         """Gaussian blur over the cells, as two small matrix products: float32 (C, cells_y, cells_x,
-        N) → the same.
+        N) → the same, or a window of its cells.
         """
         count, num_codewords = histograms.shape[0], histograms.shape[3]
-        vertical, horizontal = (_gaussian_matrix(cells, sigma_cells) for cells in self.cells)
-        mixed = vertical @ histograms.reshape(count, self.cells[0], -1)
-        mixed = horizontal @ mixed.reshape(count * self.cells[0], self.cells[1], num_codewords)
-        blurred: Array = mixed.reshape(histograms.shape)
+        window = Box.whole(self.cells) if window is None else window
+        vertical, horizontal = (
+            _gaussian_matrix(cells, sigma_cells)[part]
+            for cells, part in zip(self.cells, window.window, strict=True)
+        )
+        # the narrower side first, so that the other one has less to do
+        mixed = horizontal @ histograms.reshape(-1, self.cells[1], num_codewords)
+        mixed = vertical @ mixed.reshape(count, self.cells[0], -1)
+        blurred: Array = mixed.reshape(count, *window.shape, num_codewords)
         return blurred
 
 
@@ -393,6 +408,7 @@ def count_locally(
     return color, texture_grid.count(frame.texture, halved(classes, frame.small), texture_count)
 
 
+@functools.lru_cache(maxsize=16)
 def _gaussian_matrix(size: int, sigma: float) -> Array:
     """Row-normalised Gaussian weights between `size` positions: float32 (size, size)."""
     position = np.arange(size, dtype=np.float32)

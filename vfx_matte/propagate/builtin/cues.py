@@ -8,7 +8,9 @@ then shrunk by steps as runs from other first frames (backward, from the middle)
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ import cv2
 import numpy as np
 
 from vfx_matte.backend import Array, vector_length
+from vfx_matte.propagate.builtin.window import Box
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,12 @@ NEAR_CELLS, FAR_CELLS, RELATIVE_CELLS = 1.5, 4.0, 2.5
 GATE_PX = 24
 """Nothing farther than this from the warped mask is object."""
 
+# with 12 px instead of 36, libby, which goes behind poles, lost 0.4 of J&F
+REACH_PX = GATE_PX + 36
+"""How far around an object's box a frame is looked at: what strong evidence says beyond the gate
+becomes a faint mask, which is how an object is followed that comes out behind a pole.
+"""
+
 SURELY_OBJECT, SURELY_BACKGROUND = 0.7, 0.9
 """Warped masks (and what they leave to the background) above these are taken to move as their class
 does.
@@ -83,6 +92,9 @@ match is left: where a pixel is two code values outside of what the plate shows 
 """
 
 
+EVERY_PX = 4
+"""Motions are fitted to every so many-th pixel in both directions."""
+
 MIN_FLOW_PX = 16
 """OpenCV's DIS refuses smaller pictures."""
 
@@ -104,6 +116,15 @@ def optical_flow(now: Array, before: Array) -> Array:
     flow: Array = estimator.calc(first, second, np.zeros((*first.shape, 2), np.float32))
     cropped: Array = flow[:height, :width]
     return cropped
+
+
+def flow_positions(flow: Array) -> tuple[Array, Array]:
+    """Where each pixel was: columns and rows, float32 (h, w). flow: float32 (h, w, 2)."""
+    height, width = flow.shape[:2]
+    return (
+        np.arange(width, dtype=np.float32) + flow[..., 0],
+        np.arange(height, dtype=np.float32)[:, None] + flow[..., 1],
+    )
 
 
 def logit(probability: Array, floor: float) -> Array:
@@ -213,7 +234,11 @@ def smooth_flow(flow: Array, weights: Array, cells: tuple[int, int]) -> Array:
     size = (cells[1], cells[0])
     smoothed = []
     for weight in weights:
-        parts = np.dstack([flow * weight[..., None], weight])
+        parts = np.empty((*weight.shape, 3), np.float32)
+        # direction by direction: NumPy is slow where the last axis has two elements
+        for axis in (0, 1):
+            np.multiply(flow[..., axis], weight, out=parts[..., axis])
+        parts[..., 2] = weight
         sums = cv2.resize(parts, size, interpolation=cv2.INTER_AREA)
         total = sums.reshape(-1, 3).sum(axis=0)
         mean = total[:2] / max(float(total[2]), 1e-6)
@@ -251,29 +276,42 @@ class AffineFit(NamedTuple):
         change: Array = self.solution[1:].T / 100
         return change
 
-    def everywhere(self, shape: tuple[int, ...]) -> Array:
-        """The motion of every pixel of (h, w): float32 (h, w, 2)."""
-        rows, columns = (np.arange(size, dtype=np.float32)[:, None] / 100 for size in shape[:2])
+    def everywhere(self, box: Box, step: int = 1) -> Array:
+        """The motion of every pixel of a window, or every `step`-th: float32 (h, w, 2)."""
+        rows, columns = (
+            np.arange(*side, step, dtype=np.float32) / 100 for side in (box[:2], box[2:])
+        )
         fit = self.solution.astype(np.float32)
-        across = fit[0] + (columns - np.float32(self.x)) * fit[1]
-        motion: Array = across + ((rows - np.float32(self.y)) * fit[2])[:, None]
+        motion: Array = np.empty((rows.size, columns.size, 2), np.float32)
+        # direction by direction: NumPy is slow where the last axis has two elements
+        for axis in (0, 1):
+            across = fit[0, axis] + (columns - np.float32(self.x)) * fit[1, axis]
+            down = (rows - np.float32(self.y)) * fit[2, axis]
+            np.add(across, down[:, None], out=motion[..., axis])
         return motion
 
 
-def affine_fit(flow: Array, weight: Array) -> AffineFit:
+def _step(shape: tuple[int, ...]) -> int:
+    """Every how many-th pixel of (h, w) a motion is fitted to."""
+    return EVERY_PX if min(shape[:2]) >= 16 * EVERY_PX else 1
+
+
+def affine_fit(flow: Array, weight: Array, box: Box | None = None) -> AffineFit:
     """Fit one affine motion to a class's flow.
 
     Iteratively reweighted least squares with Cauchy weights 1/(1 + r²), four rounds, on every
     fourth pixel (robust parametric motion: Odobez & Bouthemy, JVCIR 1995). A ridge of one pixel's
     weight keeps tiny objects translating.
-    flow: float32 (h, w, 2) in pixels; weight: float32 (h, w).
+    flow: float32 (h, w, 2) in pixels; weight: float32 (h, w). box: where the class is; it begins at
+    multiples of `EVERY_PX`.
     """
-    height, width = weight.shape
-    step = 4 if min(height, width) >= 64 else 1
-    sparse = flow[::step, ::step].reshape(-1, 2).astype(np.float64)
-    base = weight[::step, ::step].reshape(-1).astype(np.float64)
+    step = _step(weight.shape)
+    box = Box.whole(weight.shape) if box is None else box
+    sparse = flow[box.window][::step, ::step].reshape(-1, 2).astype(np.float64)
+    base = weight[box.window][::step, ::step].reshape(-1).astype(np.float64)
     y, x = (
-        grid.astype(np.float32).reshape(-1) / 100 for grid in np.mgrid[0:height:step, 0:width:step]
+        grid.astype(np.float32).reshape(-1) / 100
+        for grid in np.mgrid[box.top : box.bottom : step, box.left : box.right : step]
     )
     total = max(float(base.sum()), 1e-6)
     mid_x, mid_y = float(base @ x) / total, float(base @ y) / total
@@ -287,17 +325,23 @@ def affine_fit(flow: Array, weight: Array) -> AffineFit:
         solution = np.linalg.solve(
             weighted.T @ design + np.diag([1e-6, 1.0, 1.0]), weighted.T @ sparse
         )
-        residual = ((sparse - design @ solution) ** 2).sum(axis=1)
-        robust = base / (1 + residual)
+        apart = sparse - design @ solution
+        robust = base / (1 + (apart[:, 0] ** 2 + apart[:, 1] ** 2))
     return AffineFit(mid_x, mid_y, solution)
 
 
-def affine_flow(flow: Array, weight: Array) -> Array:
-    """One affine motion that is fitted to a class's flow, everywhere: float32 (h, w, 2).
+def _residual(flow: Array, model: Array) -> Array:
+    """By how many pixels a model misses a flow, float32 (h, w, 2) both: float32 (h, w)."""
+    return vector_length(flow[..., 0] - model[..., 0], flow[..., 1] - model[..., 1])
 
-    Arguments as for `affine_fit`.
+
+def _usual(residual: Array, members: Array) -> float:
+    """The median residual of the pixels that surely move so, at least half a pixel; 1 where there
+    are hardly any.
     """
-    return affine_fit(flow, weight).everywhere(weight.shape)
+    sample = residual[members]
+    # in units of what the class itself misses by: 2.0 of J&F (docs/builtin.md)
+    return max(float(np.median(sample)), 0.5) if sample.size > 5 else 1.0
 
 
 def motion_surprise(flow: Array, model: Array, members: Array) -> Array:
@@ -308,32 +352,52 @@ def motion_surprise(flow: Array, model: Array, members: Array) -> Array:
     median residual r, at least half a pixel. So a motion that is known only roughly (parallax,
     blur, water) gives little evidence.
     """
-    apart = flow - model
-    residual: Array = vector_length(apart[..., 0], apart[..., 1])
-    sample = residual[::4, ::4][members[::4, ::4]]
-    # in units of what the class itself misses by: 2.0 of J&F (docs/builtin.md)
-    sigma = max(float(np.median(sample)), 0.5) if sample.size > 5 else 1.0
-    return np.log1p((residual / np.float32(2 * sigma)) ** 2)
+    residual = _residual(flow, model)
+    every = slice(None, None, EVERY_PX)
+    usual = _usual(residual[every, every], members[every, every])
+    return np.log1p((residual / np.float32(2 * usual)) ** 2)
+
+
+def background_surprise(flow: Array, scene: Array, box: Box | None = None) -> Array:
+    """How badly the background's motion, one affine motion of the whole picture, explains the flow
+    in a window: float32, as `motion_surprise`.
+
+    flow: float32 (h, w, 2); scene: float32 (h, w), what objects leave to the background.
+    """
+    fit = affine_fit(flow, np.maximum(scene, 0))
+    every = slice(None, None, EVERY_PX)
+    whole = Box.whole(scene.shape)
+    usual = _usual(
+        _residual(flow[every, every], fit.everywhere(whole, EVERY_PX)),
+        scene[every, every] > SURELY_BACKGROUND,
+    )
+    box = whole if box is None else box
+    residual = _residual(flow[box.window], fit.everywhere(box))
+    return np.log1p((residual / np.float32(2 * usual)) ** 2)
 
 
 def motion_evidence(
-    flow: Array, prior: Array, smooth: Array, background_surprise: Array
+    flow: Array, prior: Array, smooth: Array, surprise: Array, box: Box | None = None
 ) -> tuple[Array, Array]:
     """Whose motion explains the flow better (motion competition: Cremers & Soatto, IJCV 2005): two
-    float32 (h, w).
+    float32 (h, w), of a window around the object.
 
     The first, within ±4, asks the object's motion around here, the mean of one affine motion and of
     `smooth`, its smoothed flow (cells_y, cells_x, 2). That follows limbs, but also a leak into the
     background. The second asks the affine motion alone, which does neither, and so only speaks
     against the object: it is within -4 and 0.
+    surprise: float32, `background_surprise` of the window.
     """
     height, width = prior.shape
-    members = prior > SURELY_OBJECT
-    whole = affine_flow(flow, prior)
-    here = (whole + cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)) / 2
+    box = Box.whole(prior.shape) if box is None else box
+    members = prior[box.window] > SURELY_OBJECT
+    own = flow[box.window]
+    whole = affine_fit(flow, prior, box).everywhere(box)
+    near = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)[box.window]
+    here = (whole + near) / 2
     return (
-        np.clip(background_surprise - motion_surprise(flow, here, members), -4, 4),
-        np.clip(background_surprise - motion_surprise(flow, whole, members), -4, 0),
+        np.clip(surprise - motion_surprise(own, here, members), -4, 4),
+        np.clip(surprise - motion_surprise(own, whole, members), -4, 0),
     )
 
 
@@ -381,6 +445,10 @@ class Plate:
         """A plate on which nothing was seen yet."""
         return cls(np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8))
 
+    def within(self, box: Box) -> Plate:
+        """A window of it."""
+        return Plate(self.lab[box.window], self.known[box.window])
+
     def warped(self, columns: Array, rows: Array) -> Plate:
         """The plate as it lies on the next frame; columns, rows: float32 (h, w), where each pixel
         was.
@@ -404,10 +472,11 @@ class Plate:
         """
         seen = clear.astype(np.uint8) * np.uint8(255)
         # half old, half new: noise averages out, and a plate still follows the light
-        fresh = np.where(
-            self.known[..., None] > 0, cv2.addWeighted(self.lab, 0.5, lab, 0.5, 0), lab
+        merged = self.lab.copy()
+        cv2.copyTo(lab, seen, merged)
+        cv2.copyTo(
+            cv2.addWeighted(self.lab, 0.5, lab, 0.5, 0), cv2.bitwise_and(self.known, seen), merged
         )
-        merged = np.where(clear[..., None], fresh, self.lab)
         return Plate(merged, cv2.bitwise_or(self.known, seen))
 
     def difference(self, lab: Array) -> Array:
@@ -450,57 +519,65 @@ class GuidedFilter:
         self._window = (2 * radius_px + 1, 2 * radius_px + 1)
         # Centred code values: the variances below are differences of squares, and float32 must hold
         # them.
-        self._guide = np.ascontiguousarray(rgb.transpose(2, 0, 1)).astype(np.float32) - 128
-        self._mean = self._box(self._guide)
+        self._guide = [np.asarray(plane, np.float32) - 128 for plane in cv2.split(rgb)]
+        self._mean = [self._box(plane) for plane in self._guide]
         red, green, blue = self._guide
-        moments = self._box(
-            np.stack([red * red, red * green, red * blue, green * green, green * blue, blue * blue])
-        )
-        # the 3 × 3 covariance of each window, regularised, and its inverse by cofactors
         mean_r, mean_g, mean_b = self._mean
+        # the 3 × 3 covariance of each window, regularised, and its inverse by cofactors
         rr, gg, bb = (
-            moments[i] - mean * mean + epsilon
-            for i, mean in ((0, mean_r), (3, mean_g), (5, mean_b))
+            self._box(plane * plane) - mean * mean + epsilon
+            for plane, mean in zip(self._guide, self._mean, strict=True)
         )
-        rg, rb, gb = (
-            moments[1] - mean_r * mean_g,
-            moments[2] - mean_r * mean_b,
-            moments[4] - mean_g * mean_b,
-        )
+        rg = self._box(red * green) - mean_r * mean_g
+        rb = self._box(red * blue) - mean_r * mean_b
+        gb = self._box(green * blue) - mean_g * mean_b
         cofactors = (gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg)
-        rows = (
-            cofactors,
-            (cofactors[1], rr * bb - rb * rb, rg * rb - rr * gb),
-            (cofactors[2], rg * rb - rr * gb, rr * gg - rg * rg),
-        )
+        mixed = rg * rb - rr * gb
         determinant = rr * cofactors[0] + rg * cofactors[1] + rb * cofactors[2]
-        self._inverse = [np.stack(row) / determinant for row in rows]
+        first, second, third = (cofactor / determinant for cofactor in cofactors)
+        across = mixed / determinant
+        self._inverse = [
+            [first, second, third],
+            [second, (rr * bb - rb * rb) / determinant, across],
+            [third, across, (rr * gg - rg * rg) / determinant],
+        ]
+
+    def within(self, box: Box) -> GuidedFilter:
+        """The filter for a window of the guide, as good as the same up to its border."""
+        part = copy.copy(self)
+        part._guide, part._mean = (
+            [plane[box.window] for plane in planes] for planes in (self._guide, self._mean)
+        )
+        part._inverse = [[plane[box.window] for plane in row] for row in self._inverse]
+        return part
 
     def __call__(self, picture: Array) -> Array:
         """Filter float32 (h, w)."""
         slope, offset = self.lines(picture)
-        return _scalar_product(slope, self._guide) + offset
+        filtered = _scalar_product(slope, self._guide)
+        filtered += offset
+        return filtered
 
-    def lines(self, picture: Array) -> tuple[Array, Array]:
-        """The linear functions of (R, G, B) - 128 that fit float32 (h, w): slopes (3, h, w) and
-        offset (h, w), float32.
+    def lines(self, picture: Array) -> tuple[Sequence[Array], Array]:
+        """The linear functions of (R, G, B) - 128 that fit float32 (h, w): three slopes and an
+        offset, float32 (h, w) each.
         """
-        mean = self._box(picture[None])[0]
-        covariance = self._box(self._guide * picture) - self._mean * mean
-        slope = np.stack([_scalar_product(row, covariance) for row in self._inverse])
+        mean = self._box(picture)
+        covariance = [
+            self._box(plane * picture) - own * mean
+            for plane, own in zip(self._guide, self._mean, strict=True)
+        ]
+        slope = [_scalar_product(row, covariance) for row in self._inverse]
         offset = mean - _scalar_product(slope, self._mean)
-        return self._box(slope), self._box(offset[None])[0]
+        return [self._box(plane) for plane in slope], self._box(offset)
 
-    def _box(self, planes: Array) -> Array:
-        """Mean over the window, plane by plane: float32 (C, h, w)."""
-        return np.stack([cv2.blur(plane, self._window) for plane in planes])
+    def _box(self, plane: Array) -> Array:
+        """Mean over the window: float32 (h, w)."""
+        return cv2.blur(plane, self._window)
 
 
-def _scalar_product(one: Array, other: Array) -> Array:
-    """Σ over the first axis: float32 (3, h, w) twice → (h, w).
-
-    Faster than NumPy's sum over a first axis.
-    """
+def _scalar_product(one: Sequence[Array], other: Sequence[Array]) -> Array:
+    """Σ of the products of three planes each, float32 (h, w)."""
     total: Array = one[0] * other[0]
     for a, b in zip(one[1:], other[1:], strict=True):
         total += a * b

@@ -44,7 +44,7 @@ from vfx_matte.propagate.builtin.appearance import (
     learn_appearance,
     with_background,
 )
-from vfx_matte.propagate.builtin.classifier import learned_evidence
+from vfx_matte.propagate.builtin.classifier import learned_evidence, samples
 from vfx_matte.propagate.builtin.codebook import (
     Codebook,
     QuantizedFrame,
@@ -59,6 +59,7 @@ from vfx_matte.propagate.builtin.network.readout import BEYOND, Readout, learn
 from vfx_matte.propagate.builtin.network.saliency import (
     CLOSE_PX,
     ERRORS_KEPT,
+    FREE,
     LOOKS_EVERY,
     SIZE_PX,
     WORTH_LOOKING,
@@ -66,6 +67,7 @@ from vfx_matte.propagate.builtin.network.saliency import (
     Network,
     NetworkViewer,
     View,
+    network_trust,
     salient_evidence,
     view_overlap,
     warp_view,
@@ -85,6 +87,7 @@ from vfx_matte.propagate.builtin.walk import (
     warp_masks,
     warp_walk,
 )
+from vfx_matte.propagate.builtin.window import Box
 from vfx_matte.propagate.confidence import Agreement
 from vfx_matte.propagate.walk_state import State
 
@@ -364,7 +367,14 @@ class BuiltinPropagator:
             if not given and not last:
                 self._walk = (
                     small.gray,
-                    self._beside.submit(learn_frame, ahead, ready.frame, objects, doubtful),
+                    self._beside.submit(
+                        learn_frame,
+                        ahead,
+                        ready.frame,
+                        objects,
+                        doubtful,
+                        samples(self._appearance.several),
+                    ),
                 )
         # 3. a mask beats what was predicted, and the walk begins anew from it
         if mask is not None and (given or (walking is None and self._references)):
@@ -659,9 +669,11 @@ def _shrink_image(image: Image) -> SmallFrame:
     )
 
 
-def _histogram_evidence(walk: Walk, frame: QuantizedFrame, appearance: Appearance) -> Array:
-    """What local and global histograms of colour and texture say: float32 (K, h, w), already
-    weighted.
+def _histogram_evidence(
+    walk: Walk, frame: QuantizedFrame, appearance: Appearance, boxes: Mapping[int, Box]
+) -> dict[int, Array]:
+    """What local and global histograms of colour and texture say of some objects, each in its
+    window: float32, already weighted.
 
     The four cues of a codebook are functions of position and codeword, so they are added as tables
     and read once.
@@ -681,32 +693,98 @@ def _histogram_evidence(walk: Walk, frame: QuantizedFrame, appearance: Appearanc
             (w.texture_near, w.texture_far, w.texture_running, w.texture_reference),
         ),
     )
-    height, width = frame.small.shape
-    total = np.zeros_like(walk.objects)
+    shape = frame.small.shape
+    every = Box.hull(boxes.values())
+    total = {index: np.zeros(box.shape, np.float32) for index, box in boxes.items()}
     for grid, codewords, (local, running, reference, (near, far, now, then)) in zip(
         grids(frame.small.shape, frame.small.texture_shape),
         (frame.color, frame.texture),
         kinds,
         strict=True,
     ):
-        blurred = [
-            (weight, sigma, grid.blur(local, sigma))
+        read = codewords.reshape(grid.shape)
+        hull = every.scaled(shape, grid.cells)
+        # all classes together everywhere, and of each one only its window
+        all_classes, all_running = local.sum(axis=0, keepdims=True), running.sum(axis=0)
+        blurs = [
+            (weight, sigma, grid.blur(all_classes, sigma, hull)[0])
             for weight, sigma in ((near, cues.NEAR_CELLS), (far, cues.FAR_CELLS))
         ]
-        sums = [classes.sum(axis=0) for _, _, classes in blurred]
-        for index in range(total.shape[0]):
-            own = index + 1
-            table = now * cues.global_ratio(running[own], running.sum(axis=0) - running[own])
+        for index, box in boxes.items():
+            own, cells = index + 1, box.scaled(shape, grid.cells)
+            part = cells.within(hull).window
+            table = now * cues.global_ratio(running[own], all_running - running[own])
             table = table + then * cues.global_ratio(reference[0, index], reference[1, index])
-            for (weight, sigma, classes), every in zip(blurred, sums, strict=True):
-                table = table + weight * cues.local_ratio(
-                    classes[own], every - classes[own], sigma, grid.cell_area_px
-                )
-            evidence = grid.read(table.astype(np.float32), codewords)
-            total[index] += (
-                evidence if grid.shape == (height, width) else cv2.resize(evidence, (width, height))
+            for weight, sigma, classes in blurs:
+                inside = grid.blur(local[own, None], sigma, cells)[0]
+                # blurred apart, a class may seem more than all by a rounding error
+                outside = np.maximum(classes[part] - inside, 0)
+                table = table + weight * cues.local_ratio(inside, outside, sigma, grid.cell_area_px)
+            # the picture itself, or its half, of which a little more is read to enlarge it
+            pixels = box if grid.shape == shape else box.scaled(shape, grid.shape)
+            rows, columns = grid.centred
+            evidence = grid.read(
+                table.astype(np.float32),
+                read[pixels.window],
+                rows[pixels.window[0]] - np.float32(cells.top),
+                columns[:, pixels.window[1]] - np.float32(cells.left),
             )
+            if grid.shape != shape:
+                half = np.zeros(grid.shape, np.float32)
+                half[pixels.window] = evidence
+                evidence = cv2.resize(half, (shape[1], shape[0]))[box.window]
+            total[index] += evidence
     return total
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A frame before its objects are corrected one by one: the warped walk, and what they share.
+
+    boxes: the window around each object that is somewhere, by index. hull: the one around all of
+    them, of which are surprise, how badly the background's motion explains each pixel's, and
+    uncovered, evidence that it is not the background. every: float32 (h, w), all objects together.
+    unchanged: float32 (h, w), how surely a pixel shows the background that was seen there before,
+    0 outside of the hull. smooth: the flow of every class, see `warp_walk`.
+    """
+
+    walk: Walk
+    ready: _PreparedFrame
+    appearance: Appearance
+    smooth: Array
+    boxes: Mapping[int, Box]
+    hull: Box
+    every: Array
+    surprise: Array
+    uncovered: Array
+    unchanged: Array
+
+    @classmethod
+    def of(
+        cls,
+        walk: Walk,
+        ready: _PreparedFrame,
+        appearance: Appearance,
+        smooth: Array,
+        boxes: Mapping[int, Box],
+    ) -> _Scene:
+        """The scene of at least one object."""
+        lab = ready.frame.small.lab
+        every = walk.objects.sum(axis=0)
+        hull = Box.hull(boxes.values())
+        surprise = cues.background_surprise(ready.flow, 1 - every, hull)
+        background = walk.background.within(hull)
+        changed = background.difference(lab[hull.window])
+        unchanged = np.zeros(lab.shape[:2], np.float32)
+        unchanged[hull.window] = cues.still_background(background, changed, surprise)
+        uncovered = WEIGHTS.background_plate * changed
+        return cls(
+            walk, ready, appearance, smooth, boxes, hull, every, surprise, uncovered, unchanged
+        )
+
+    def part(self, index: int) -> tuple[slice, slice]:
+        """An object's window within the hull's."""
+        return self.boxes[index].within(self.hull).window
 
 
 def _segment(
@@ -723,103 +801,132 @@ def _segment(
 ) -> tuple[Array, Array]:
     """Correct the warped masks by the new frame: float32 (K, h, w), competing but still soft.
 
+    Each object is looked at in a window around it, and is nowhere else.
+
     Returns also how surely each pixel shows the background that was seen there before: float32 (h,
-    w).
+    w), 0 outside of all windows.
     looking: what the network will say of some objects, by index; wrong: what of that is known to be
     wrong; shares: how far its evidence counts. age: how many frames away
     the nearest reference is.
     later: begins a call in another thread.
     """
-    frame, flow, edge_aware = ready.frame, ready.flow, ready.edge_aware
-    grid, _ = grids(frame.small.shape, frame.small.texture_shape)
-    alive = [index for index, prior in enumerate(walk.objects) if (prior >= 0.5).any()]
+    shape, descriptor = ready.frame.small.shape, ready.frame.small.descriptor
     objects = np.zeros_like(walk.objects)
-    if not alive:
-        return objects, objects.sum(axis=0)
-    counted = later(_histogram_evidence, walk, frame, appearance)
+    boxes = {
+        index: Box.whole(shape)
+        if appearance.several
+        else box.grown(cues.REACH_PX, shape).begun_at(cues.EVERY_PX)
+        for index, prior in enumerate(walk.objects)
+        if (box := Box.around(prior >= 0.5)) is not None
+    }
+    if not boxes:
+        return objects, np.zeros(shape, np.float32)
+    # matching, half of the work, in the second thread; all else here
+    matched = {
+        index: later(
+            neighbour_evidence,
+            descriptor,
+            memory,
+            walk.objects[index],
+            every=1 if appearance.several else 2,
+        )
+        for index in boxes
+        if (memory := appearance.memories[index]) is not None
+    }
+    scene = _Scene.of(walk, ready, appearance, smooth, boxes)
+    counted = _histogram_evidence(walk, ready.frame, appearance, boxes)
     fresh = np.float32(math.exp(-age / cues.FORGOTTEN_FRAMES))
-    every = walk.objects.sum(axis=0)
-    scene = 1 - every
-    background_flow = cues.affine_flow(flow, np.maximum(scene, 0))
-    background_surprise = cues.motion_surprise(
-        flow, background_flow, scene > cues.SURELY_BACKGROUND
-    )
-    changed = walk.background.difference(frame.small.lab)
-    unchanged = cues.still_background(walk.background, changed, background_surprise)
-    uncovered = WEIGHTS.background_plate * changed
-    from_histograms = counted.result()
-
-    def correct(index: int) -> Array:
-        prior, anchor = walk.objects[index], walk.anchors[index]
-        # 1. cues that every object has: histograms, the mask before, distance, motion, plates
-        depth, outside = cues.edge_distances(prior)
-        evidence = from_histograms[index] + uncovered + np.float32(WEIGHTS.bias)
-        evidence += WEIGHTS.prior_near * cues.prior_evidence(prior, cues.PRIOR_NEAR_PX)
-        evidence += WEIGHTS.prior_far * cues.prior_evidence(prior, cues.PRIOR_FAR_PX)
-        evidence += WEIGHTS.distance * cues.distance_evidence(depth, outside)
-        here, whole = cues.motion_evidence(flow, prior, smooth[index + 1], background_surprise)
-        evidence += WEIGHTS.motion * here + WEIGHTS.motion_whole * whole
-        evidence -= WEIGHTS.object_plate * walk.plates[index].difference(frame.small.lab)
-        # 2. cues of what references showed, where they showed this object
-        if anchor is not None:
-            positions = cues.relative_positions(
-                grid.centred, cues.pose_of(prior), anchor.pose, grid.cell_px
-            )
-            evidence += WEIGHTS.color_relative * grid.read(anchor.table, frame.color, *positions)
-        taught, learned = appearance.batches[index], walk.batches[index]
-        if taught is not None and learned is not None:
-            # half from the references, so that a drift is never learned in full
-            classifier = taught.mixed(learned, 0.5).solve()
-            evidence += WEIGHTS.learned * learned_evidence(
-                frame.small.descriptor, classifier, prior, cues.GATE_PX + 4
-            )
-        memory = appearance.memories[index]
-        if memory is not None:
-            evidence += (
-                WEIGHTS.nearest * fresh * neighbour_evidence(frame.small.descriptor, memory, prior)
-            )
-        # 3. the network, as far as it is to be trusted
+    for index, box in boxes.items():
+        evidence = _evidence(scene, index, counted[index])
+        if index in matched:
+            evidence += WEIGHTS.nearest * fresh * matched[index].result()[box.window]
+        # the network, as far as it is to be trusted
         if index in looking:
             evidence += _network_evidence(
-                looking[index].result(),
-                shares[index],
-                partial(
-                    salient_evidence,
-                    prior=prior,
-                    others=every - prior,
-                    wrong=wrong.get(index),
-                    unchanged=unchanged,
-                ),
+                scene, index, looking[index].result(), shares[index], wrong.get(index)
             )
-        # 4. only pixels near the warped mask may change, and no bias of all cues its size
-        near = outside <= cues.GATE_PX
-        evidence = cues.limit_growth(evidence, prior, near)
-        if appearance.single[index]:
-            evidence = without_strays(evidence, near, background_surprise)
-        # 5. smoothed along the picture's edges, twice
-        first = np.where(near, cues.sigmoid(evidence), np.float32(0))
-        again = cues.sigmoid(np.float32(0.5) * evidence + cues.logit(edge_aware(first), 0.01))
-        return np.clip(edge_aware(again), 0, 1)
-
-    # every other object in the second thread
-    waiting = {index: later(correct, index) for index in alive[1::2]}
-    for index in alive[::2]:
-        objects[index] = correct(index)
-    for index, result in waiting.items():
-        objects[index] = result.result()
-    return _compete(objects), unchanged
+        objects[index][box.window] = _decided(scene, index, evidence)
+    return _compete(objects), scene.unchanged
 
 
-def _network_evidence(view: View, share: float, weigh: Callable[[Array], Array]) -> Array:
-    """What the network says of an object: float32 (h, w), already weighted.
+def _evidence(scene: _Scene, index: int, counted: Array) -> Array:
+    """What all but the matching and the network say of an object in its window: float32, log odds.
 
-    share: how much of its map counts. weigh: what a map means here, see `salient_evidence`.
+    counted: the same of its histograms.
     """
-    evidence: Array = np.zeros_like(view.seen)
+    frame, flow, walk = scene.ready.frame, scene.ready.flow, scene.walk
+    grid, _ = grids(frame.small.shape, frame.small.texture_shape)
+    box, part = scene.boxes[index], scene.part(index)
+    window, whole, anchor = box.window, walk.objects[index], walk.anchors[index]
+    prior, lab = whole[window], frame.small.lab[window]
+    # 1. cues that every object has: histograms, the mask before, distance, motion, plates
+    evidence: Array = counted + scene.uncovered[part] + np.float32(WEIGHTS.bias)
+    evidence += WEIGHTS.prior_near * cues.prior_evidence(prior, cues.PRIOR_NEAR_PX)
+    evidence += WEIGHTS.prior_far * cues.prior_evidence(prior, cues.PRIOR_FAR_PX)
+    evidence += WEIGHTS.distance * cues.distance_evidence(*cues.edge_distances(prior))
+    here, as_whole = cues.motion_evidence(
+        flow, whole, scene.smooth[index + 1], scene.surprise[part], box
+    )
+    evidence += WEIGHTS.motion * here + WEIGHTS.motion_whole * as_whole
+    evidence -= WEIGHTS.object_plate * walk.plates[index].within(box).difference(lab)
+    # 2. cues of what references showed, where they showed this object
+    if anchor is not None:
+        rows, columns = grid.centred
+        positions = cues.relative_positions(
+            (rows[window[0]], columns[:, window[1]]),
+            cues.pose_of(whole),
+            anchor.pose,
+            grid.cell_px,
+        )
+        codewords = frame.color.reshape(whole.shape)[window]
+        evidence += WEIGHTS.color_relative * grid.read(anchor.table, codewords, *positions)
+    taught, learned = scene.appearance.batches[index], walk.batches[index]
+    if taught is not None and learned is not None:
+        # half from the references, so that a drift is never learned in full
+        classifier = taught.mixed(learned, 0.5).solve()
+        said = learned_evidence(frame.small.descriptor, classifier, whole, cues.GATE_PX + 4)
+        evidence += WEIGHTS.learned * said[window]
+    return evidence
+
+
+def _decided(scene: _Scene, index: int, evidence: Array) -> Array:
+    """The soft mask of an object in its window, by all evidence: float32, 0 … 1."""
+    box = scene.boxes[index]
+    prior = scene.walk.objects[index][box.window]
+    # 1. only pixels near the warped mask may change, and no bias of all cues its size
+    near = cues.edge_distances(prior)[1] <= cues.GATE_PX
+    evidence = cues.limit_growth(evidence, prior, near)
+    if scene.appearance.single[index]:
+        evidence = without_strays(evidence, near, scene.surprise[scene.part(index)])
+    # 2. smoothed along the picture's edges, twice
+    edge_aware = scene.ready.edge_aware.within(box)
+    first = np.where(near, cues.sigmoid(evidence), np.float32(0))
+    again = cues.sigmoid(np.float32(0.5) * evidence + cues.logit(edge_aware(first), 0.01))
+    return np.clip(edge_aware(again), 0, 1)
+
+
+def _network_evidence(
+    scene: _Scene, index: int, view: View, share: float, wrong: Array | None
+) -> Array:
+    """What the network says of an object in its window: float32, already weighted.
+
+    share: how much of its map counts; wrong: what of it is known to be wrong, float32 (h, w).
+    """
+    window, prior = scene.boxes[index].window, scene.walk.objects[index]
+    evidence: Array = np.zeros_like(prior[window])
     if share > 0:
-        evidence += np.float32(WEIGHTS.salient * share) * weigh(view.seen)
+        others = scene.every - prior
+        evidence += np.float32(WEIGHTS.salient * share) * salient_evidence(
+            view.seen[window],
+            prior[window],
+            others[window],
+            wrong=None if wrong is None else wrong[window],
+            unchanged=scene.unchanged[window],
+            # also by what it sees farther away
+            trust=network_trust(view.seen, prior, others < FREE),
+        )
     if view.read is not None:
-        evidence += np.float32(WEIGHTS.read) * view.read
+        evidence += np.float32(WEIGHTS.read) * view.read[window]
     return evidence
 
 

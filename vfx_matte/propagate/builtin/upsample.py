@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from vfx_matte.backend import Array
 from vfx_matte.masks import Image, Mask, Probabilities
 from vfx_matte.propagate.builtin.cues import GuidedFilter
+from vfx_matte.propagate.builtin.window import Box
 
 CERTAIN = 0.02
 """Probabilities nearer to 0 or 1 than this become 0 or 1, and those between are stretched
@@ -37,35 +36,6 @@ RADIUS_PX, EPSILON = 1, 50.0
 """The window, in nodes, and the regularisation, in squared code values, of the linear functions."""
 
 _BLOCKS_AT_ONCE = 1024  # bounds memory, and keeps a batch in the processor's cache
-
-
-class Box(NamedTuple):
-    """A window of a picture: half-open ranges of rows and columns."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @classmethod
-    def around(cls, inside: Array) -> Box | None:
-        """The smallest window that holds all that is set in bool (H, W), or None."""
-        left, top, width, height = cv2.boundingRect(inside.view(np.uint8))
-        return cls(top, top + height, left, left + width) if width else None
-
-    def grown(self, margin: int, shape: tuple[int, ...]) -> Box:
-        """The window with a margin, cut off at the picture's edge."""
-        return Box(
-            max(self.top - margin, 0),
-            min(self.bottom + margin, shape[0]),
-            max(self.left - margin, 0),
-            min(self.right + margin, shape[1]),
-        )
-
-    @property
-    def window(self) -> tuple[slice, slice]:
-        """For indexing."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
 @dataclass(frozen=True)
@@ -257,23 +227,31 @@ def smooth_by_color(mask: Array, rgb: Image) -> Array:
 
     (One round of a joint bilateral filter: Petschnigg et al. and Eisemann & Durand, SIGGRAPH 2004.)
     """
-    uncertain = (mask > 0) & (mask < 1)
-    rows, columns = np.nonzero(uncertain)
+    asked = np.flatnonzero((mask > 0) & (mask < 1))
+    rows, columns = np.divmod(asked, mask.shape[1])
     reach = max(max(abs(x), abs(y)) for x, y in VOTERS)
     border = (reach, reach, reach, reach, cv2.BORDER_REPLICATE)
-    colors = cv2.copyMakeBorder(rgb, *border).reshape(-1, 3).astype(np.float32)
+    # channel by channel, by flat positions: several times as fast as indexing pixels of three
+    channels = [
+        np.asarray(plane, np.float32).reshape(-1)
+        for plane in cv2.split(cv2.copyMakeBorder(rgb, *border))
+    ]
     values = cv2.copyMakeBorder(mask, *border).reshape(-1)
     stride = rgb.shape[1] + 2 * reach
     positions = (rows + reach) * stride + (columns + reach)
-    own, votes, total = colors[positions], values[positions], np.ones(len(positions), np.float32)
+    own = [channel.take(positions) for channel in channels]
+    votes, total = values.take(positions), np.ones(len(positions), np.float32)
     for x, y in VOTERS:
         others = positions + (y * stride + x)
-        apart = colors[others] - own
-        weight = np.exp(np.einsum("ij,ij->i", apart, apart) * np.float32(-0.5 / VOTE_SIGMA**2))
-        votes += values[others] * weight
+        apart = np.zeros(len(positions), np.float32)
+        for channel, here in zip(channels, own, strict=True):
+            step = channel.take(others) - here
+            apart += step * step
+        weight = np.exp(apart * np.float32(-0.5 / VOTE_SIGMA**2))
+        votes += values.take(others) * weight
         total += weight
     result = mask.copy()
-    result[rows, columns] = votes / total
+    result.reshape(-1)[asked] = votes / total
     return result
 
 
@@ -328,19 +306,20 @@ def _paint(
         return blocks
     # 1. the functions at the nodes, from the picture at the nodes' own size
     lines = _lines(shrunk(image[lattice.squares(nodes)], values.shape), values)
-    colors = sliding_window_view(image.reshape(image.shape[0], -1), (step, 3 * step))[:, ::3]
-    pixels = sliding_window_view(target, (step, step), writeable=True)
-    # 2. some blocks at a time, read and written through views of the whole picture
+    colors, pixels = image.reshape(-1, 3), target.reshape(-1)
+    stride, width = lines.shape[2], image.shape[1]
+    nodes_of_block = np.array([0, 1, stride, stride + 1])
+    pixels_of_block = (np.arange(step)[:, None] * width + np.arange(step)).reshape(-1)
+    flat = lines.reshape(len(lines), -1)
+    # 2. some blocks at a time, read and written by flat positions
     for begin in range(0, len(rows), _BLOCKS_AT_ONCE):
         rows, columns = (index[begin : begin + _BLOCKS_AT_ONCE] for index in blocks)
-        position = lattice.corners(rows, columns)
-        i, j = rows - nodes.top, columns - nodes.left
-        four = np.stack(
-            [lines[:, i, j], lines[:, i, j + 1], lines[:, i + 1, j], lines[:, i + 1, j + 1]],
-            axis=-1,
-        )
-        *slopes, value = (four.reshape(-1, 4) @ lattice.weights).reshape(4, -1, step, step)
-        color = colors[position].reshape(-1, step, step, 3)
+        top, left = lattice.corners(rows, columns)
+        first = (rows - nodes.top) * stride + (columns - nodes.left)
+        four = flat.take(first[:, None] + nodes_of_block, axis=1)
+        *slopes, value = (four.reshape(-1, 4) @ lattice.weights).reshape(4, -1, step * step)
+        position = (top * width + left)[:, None] + pixels_of_block
+        color = colors.take(position, axis=0)
         for channel in range(3):
             value += slopes[channel] * color[..., channel]
         pixels[position] = np.clip(value, 0, 1, out=value)
@@ -358,7 +337,11 @@ def _lines(rgb: Image, values: Array) -> Array:
     slope, offset = guide.lines(values)
     square = np.ones((3, 3), np.uint8)
     near = (cv2.dilate(values, square) > 0) & (cv2.erode(values, square) < 1)
-    lines = [*np.where(near, slope, 0), np.where(near, offset - 128 * slope.sum(axis=0), values)]
+    total = slope[0] + slope[1] + slope[2]
+    lines = [
+        *(np.where(near, plane, np.float32(0)) for plane in slope),
+        np.where(near, offset - 128 * total, values),
+    ]
     return np.stack(
         [cv2.copyMakeBorder(plane, 1, 1, 1, 1, cv2.BORDER_REPLICATE) for plane in lines]
     )
@@ -374,13 +357,20 @@ def _share(out: Probabilities, claims: Array, lattice: Lattice) -> None:
     """
     if len(out) < 2:
         return
-    blocks = np.nonzero(claims > 0)
-    layers = [
-        sliding_window_view(layer, (lattice.step, lattice.step), writeable=True) for layer in out
-    ]
-    for begin in range(0, len(blocks[0]), _BLOCKS_AT_ONCE):
-        position = lattice.corners(*(index[begin : begin + _BLOCKS_AT_ONCE] for index in blocks))
-        parts = np.stack([layer[position] for layer in layers])
-        parts /= np.maximum(parts.sum(axis=0), 1)
-        for layer, part in zip(layers, parts, strict=True):
-            layer[position] = part
+    rows, columns = np.nonzero(claims > 0)
+    layers, width = out.reshape(len(out), -1), out.shape[2]
+    pixels_of_block = (np.arange(lattice.step)[:, None] * width + np.arange(lattice.step)).reshape(
+        -1
+    )
+    for begin in range(0, len(rows), _BLOCKS_AT_ONCE):
+        end = begin + _BLOCKS_AT_ONCE
+        top, left = lattice.corners(rows[begin:end], columns[begin:end])
+        position = ((top * width + left)[:, None] + pixels_of_block).reshape(-1)
+        total = layers[0].take(position)
+        for layer in layers[1:]:
+            total += layer.take(position)
+        # blocks at the picture's edge overlap
+        over = np.unique(position[total > 1])
+        if over.size:
+            parts = layers[:, over]
+            layers[:, over] = parts / parts.sum(axis=0)

@@ -195,14 +195,21 @@ def warp_masks(objects: Array, flow: Array) -> Array:
 
     flow: float32 (h, w, 2), where each pixel was.
     """
-    rows, columns = np.mgrid[0 : flow.shape[0], 0 : flow.shape[1]].astype(np.float32)
-    positions = columns + flow[..., 0], rows + flow[..., 1]
+    positions = cues.flow_positions(flow)
     return np.stack(
         [
             cv2.remap(layer, *positions, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             for layer in objects
         ]
     )
+
+
+def _advected(histograms: Array, smooth: Array, grid: Grid) -> Array:
+    """Local histograms of all classes, each moved along its smooth flow; see `Grid.advect`."""
+    moved = np.empty_like(histograms)
+    for own, flow, out in zip(histograms, smooth, moved, strict=True):
+        grid.advect(own, flow, out)
+    return moved
 
 
 def warp_walk(walk: Walk, flow: Array) -> tuple[Walk, Array]:
@@ -213,22 +220,17 @@ def warp_walk(walk: Walk, flow: Array) -> tuple[Walk, Array]:
     # histograms and plates move with the smooth flow of their class: a pixel's own flow is noisy
     height, width = walk.gray.shape
     grid = Grid.over((height, width))
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     objects = warp_masks(walk.objects, flow)
     smooth = cues.smooth_flow(flow, with_background(objects), grid.cells)
     plates = []
     for plate, class_flow in zip((walk.background, *walk.plates), smooth, strict=True):
         dense = cv2.resize(class_flow, (width, height), interpolation=cv2.INTER_LINEAR)
-        plates.append(plate.warped(columns + dense[..., 0], rows + dense[..., 1]))
+        plates.append(plate.warped(*cues.flow_positions(dense)))
     moved = replace(
         walk,
         objects=objects,
-        color_local=np.stack(
-            [grid.advect(*pair) for pair in zip(walk.color_local, smooth, strict=True)]
-        ),
-        texture_local=np.stack(
-            [grid.advect(*pair) for pair in zip(walk.texture_local, smooth, strict=True)]
-        ),
+        color_local=_advected(walk.color_local, smooth, grid),
+        texture_local=_advected(walk.texture_local, smooth, grid),
         background=plates[0],
         plates=tuple(plates[1:]),
     )
@@ -236,31 +238,38 @@ def warp_walk(walk: Walk, flow: Array) -> tuple[Walk, Array]:
 
 
 def learn_frame(
-    walk: Walk, frame: QuantizedFrame, objects: Array, doubtful: Collection[int]
+    walk: Walk,
+    frame: QuantizedFrame,
+    objects: Array,
+    doubtful: Collection[int],
+    most_samples: int,
 ) -> Walk:
     """Bring histograms and plates up to date with a segmented frame, but for objects that may have
-    been something else.
+    been something else. most_samples: see `training_batch`.
     """
     # 1. what is nearly sure counts, faded in
     classes = with_background(objects)
     clear = np.maximum(classes - _DOUBTFUL, 0) / np.float32(1 - _DOUBTFUL)
     counts = count_locally(frame, clear, walk.color_local.shape[3], walk.texture_local.shape[3])
-    local = [
-        (1 - _LOCAL_RATE) * old + _LOCAL_RATE * new
-        for old, new in zip((walk.color_local, walk.texture_local), counts, strict=True)
-    ]
-    for histograms in local:
-        # what was seen once fades by a share in every frame, and never quite to 0 by itself
-        histograms[histograms < NOTHING] = 0
     running = [
         (1 - _RUNNING_RATE) * old + _RUNNING_RATE * new.sum(axis=(1, 2))
         for old, new in zip((walk.color_running, walk.texture_running), counts, strict=True)
     ]
+    # in place: these are the walk's largest arrays
+    for histograms, old in zip(counts, (walk.color_local, walk.texture_local), strict=True):
+        np.multiply(histograms, np.float32(_LOCAL_RATE), out=histograms)
+        np.add(histograms, np.float32(1 - _LOCAL_RATE) * old, out=histograms)
+        # what was seen once fades by a share in every frame, and never quite to 0 by itself
+        flat = histograms.reshape(len(histograms), -1)
+        cv2.threshold(flat, float(NOTHING), 0, cv2.THRESH_TOZERO, dst=flat)
     # 2. the classifier learns from objects that are there
     batches = [
         old
         if old is None or not (layer > 0.5).any()
-        else old.mixed(training_batch(frame.small.descriptor, layer, certain=False), _BATCH_RATE)
+        else old.mixed(
+            training_batch(frame.small.descriptor, layer, certain=False, samples=most_samples),
+            _BATCH_RATE,
+        )
         for old, layer in zip(walk.batches, objects, strict=True)
     ]
     learned = replace(
@@ -268,8 +277,8 @@ def learn_frame(
         gray=frame.small.gray,
         objects=objects,
         batches=tuple(batches),
-        color_local=local[0],
-        texture_local=local[1],
+        color_local=counts[0],
+        texture_local=counts[1],
         color_running=running[0],
         texture_running=running[1],
         background=walk.background.updated(frame.small.lab, classes[0] > _CLEAR_BACKGROUND),

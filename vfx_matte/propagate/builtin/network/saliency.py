@@ -28,7 +28,7 @@ import numpy.typing as npt
 from vfx_matte.backend import Array
 from vfx_matte.detect.salient import stretched
 from vfx_matte.masks import Image, overlap
-from vfx_matte.propagate.builtin.cues import logit
+from vfx_matte.propagate.builtin.cues import flow_positions, logit
 from vfx_matte.propagate.builtin.network.readout import Readout
 
 SIZE_PX, CLOSE_PX = 192, 256
@@ -91,6 +91,8 @@ from wrong as well as the overlap does.
 """
 
 CLEARLY = 0.1
+FREE = 0.5
+"""Pixels that other objects hold with less than this may be the object's."""
 
 
 class Network(Protocol):
@@ -292,11 +294,9 @@ def warp_view(seen: Array, flow: Array, kept: float = KEPT) -> Array:
 
     flow: float32 (h, w, 2), where each pixel was.
     """
-    rows, columns = np.mgrid[0 : seen.shape[0], 0 : seen.shape[1]].astype(np.float32)
     now = cv2.remap(
         seen,
-        columns + flow[..., 0],
-        rows + flow[..., 1],
+        *flow_positions(flow),
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
     )
@@ -310,6 +310,7 @@ def salient_evidence(
     *,
     wrong: Array | None = None,
     unchanged: Array | None = None,
+    trust: float | None = None,
 ) -> Array:
     """What it means for an object: float32 (h, w), log odds, 0 where nothing is known.
 
@@ -317,13 +318,12 @@ def salient_evidence(
     all others together.
     wrong: what it says wrongly of this object, see `network_errors`, as far as is known. unchanged:
     float32 (h, w), how surely a pixel is background that it shows still, see
-    `cues.still_background`.
+    `cues.still_background`. trust: `network_trust`, where these are windows of what it is found by.
     """
     # 1. it does not tell objects apart: nothing is said of pixels that another one holds
-    free = others < 0.5
-    evidence: Array = np.where(
-        free, np.float32(network_trust(seen, prior, free)) * seen, np.float32(0)
-    )
+    free = others < FREE
+    trust = network_trust(seen, prior, free) if trust is None else trust
+    evidence: Array = np.where(free, np.float32(trust) * seen, np.float32(0))
     # 2. what it said wrongly of a given mask is taken off, down to nothing and not beyond
     if wrong is not None:
         corrected = evidence - wrong
@@ -345,7 +345,7 @@ def network_errors(seen: Array, own: Array, others: Array) -> Array:
     seen: see `view_object`. own, others: float32 (h, w), the given masks of this object, and of all
     others together.
     """
-    inside, free = own >= 0.5, others < 0.5
+    inside, free = own >= 0.5, others < FREE
     alarms, misses = (
         _without_thin(part & free) for part in ((seen > 0) & ~inside, (seen < 0) & inside)
     )
@@ -366,7 +366,7 @@ def view_overlap(seen: Array, own: Array, others: Array) -> float:
     """
     if not seen.any():
         return 1.0
-    free = others < 0.5
+    free = others < FREE
     return _overlap(seen, own, free)
 
 
