@@ -21,8 +21,8 @@ is the object; with `multi` values are object ids and 255 is left out; each take
 its year's ImageSets list where there is one.
 
 ms/frame is the wall time of the propagator and the driver for a sequence over its number of frames,
-both walks included, without reading pictures and scoring. Every process computes with one thread
-(set OMP_NUM_THREADS=1 for NumPy and PyTorch).
+both walks included, without reading pictures and scoring. Every process computes with one thread;
+set OMP_NUM_THREADS=1 for PyTorch.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from statistics import fmean, stdev
 import cv2
 import numpy as np
 
+from vfx_matte.blas_threads import one_blas_thread
 from vfx_matte.errors import MaskError, UsageError, VfxMatteError
 from vfx_matte.masks import Image, Mask, Palette
 from vfx_matte.measure.accuracy import (
@@ -178,7 +179,7 @@ def measure(sequence: Sequence480, plan: Plan) -> Measured:
     made = propagate(
         carrier, images, references, start=0, stop=length, remember=plan.options.remembers
     )
-    with closing(made):
+    with one_blas_thread(), closing(made):
         pairs = (_pair(frame, sequence, plan) for frame in watch.timed(made))
         unscored = unscored_frames(range(length), references=at, protocol="davis")
         score = score_sequence(pairs, name=sequence.name, unscored=unscored)
