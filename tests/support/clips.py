@@ -19,6 +19,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import (
     FULL_RGB,
     as_layout,
@@ -253,4 +254,23 @@ def planes_equal(one: Picture, other: Picture) -> bool:
     """Whether two pictures are bit-identical, layout included."""
     return one.layout == other.layout and all(
         np.array_equal(a, b) for a, b in zip(one.planes, other.planes, strict=True)
+    )
+
+
+def shows_the_same(one: Path, other: Path) -> bool:
+    """Whether two videos have the same frames at the same times.
+
+    Not their bytes: x264 may write a picture in two ways that decode alike, as what memory held
+    before has a say in what it tries.
+    """
+    frames = [
+        [
+            (frame.time, frame.picture)
+            for frame in open_clip(path, notify=lambda _line: None).frames()
+        ]
+        for path in (one, other)
+    ]
+    return len(frames[0]) == len(frames[1]) > 0 and all(
+        first[0] == second[0] and planes_equal(first[1], second[1])
+        for first, second in zip(*frames, strict=True)
     )
