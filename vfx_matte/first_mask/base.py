@@ -26,7 +26,7 @@ from vfx_matte.first_mask.corrections import (
     log_odds,
     probability_of,
 )
-from vfx_matte.first_mask.crop_maps import Crop, CropMap, Region, box_of, piece_at
+from vfx_matte.first_mask.crop_maps import Crop, CropMap, Region, box_of, piece_at, touching
 from vfx_matte.first_mask.flooding import nearer
 from vfx_matte.first_mask.marks import (
     Answer,
@@ -257,11 +257,11 @@ class BaseFirstMask(abc.ABC):
         spot = self._spot(click)
         changed = (wanted & ~state.mask) if click.is_object else (state.mask & ~wanted)
         changed |= spot & (state.mask != click.is_object)
-        changed = _touching(changed, spot)
+        changed = touching(changed, spot)
         # a given mask is right nearly everywhere: what changes ends at the picture's own edges
         if state.is_given and changed.any():
             rest = (~state.mask if click.is_object else state.mask) & ~changed
-            changed = _touching(nearer(self._image, changed, spot, rest) | (spot & changed), spot)
+            changed = touching(nearer(self._image, changed, spot, rest) | (spot & changed), spot)
         mask = state.mask.copy()
         mask[changed] = click.is_object
         # 4. earlier marks stay what they are
@@ -397,12 +397,6 @@ def _along(stroke: Stroke, step: float) -> list[Click]:
     positions = np.linspace(0, lengths[-1], count)
     across, down = (np.interp(positions, lengths, corners[:, axis]) for axis in (0, 1))
     return [Click(int(x), int(y), stroke.is_object) for x, y in zip(across, down, strict=True)]
-
-
-def _touching(region: Region, spot: Region) -> Region:
-    """The connected pieces of a region that touch a spot."""
-    _, labels = cv2.connectedComponents(region.astype(np.uint8))
-    return region & np.isin(labels, np.unique(labels[spot & region]))
 
 
 def large_pieces(mask: Region) -> Region:

@@ -331,6 +331,12 @@ def piece_at(region: Region, x: int, y: int) -> Region:
     return np.asarray(labels == labels[y, x])
 
 
+def touching(region: Region, spot: Region) -> Region:
+    """The connected pieces of a region (8 neighbours) that touch a spot; bool (H, W)."""
+    _, labels = cv2.connectedComponents(region.astype(np.uint8))
+    return np.asarray(region & np.isin(labels, np.unique(labels[spot & region])))
+
+
 def box_of(region: Region) -> Box:
     """The bounding box of a region that is not empty."""
     rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))

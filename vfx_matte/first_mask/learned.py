@@ -33,6 +33,7 @@ from vfx_matte.first_mask.crop_maps import (
     best_of,
     box_of,
     piece_at,
+    touching,
 )
 from vfx_matte.first_mask.marks import Answer, Box, Click, Probability
 from vfx_matte.masks import Image, overlap
@@ -290,9 +291,10 @@ class LearnedFirstMask(BaseFirstMask):
             odds[outside] = -MOST_ODDS
         return odds
 
-    def _holds(self, one: CropMap, mask: Region, area: int) -> bool:
-        """Whether a map's crop holds so much of a mask that it says something about the whole."""
-        return bool(np.count_nonzero(mask[one.crop.slices]) >= _SEEN_SHARE * area)
+    def _holding(self, maps: Sequence[CropMap], mask: Region) -> list[CropMap]:
+        """The maps whose crop holds so much of a mask that they say something about the whole."""
+        least = _SEEN_SHARE * np.count_nonzero(mask)
+        return [one for one in maps if np.count_nonzero(mask[one.crop.slices]) >= least]
 
     def _whole(self, one: CropMap) -> Probability:
         """A map in the whole picture, 0 outside its crop."""
@@ -312,14 +314,13 @@ class LearnedFirstMask(BaseFirstMask):
                 else "nothing stands out in the box: mark the object too"
             )
         total = weights = 0.0
-        area = int(np.count_nonzero(state.mask))
-        maps = [one for one in state.maps if self._holds(one, state.mask, area)]
+        maps = self._holding(state.maps, state.mask)
         if not maps:
             # of a mask that was given: the crop that corrections are computed in
-            self._network.add(maps, state.features, rough=True)
+            made: list[CropMap] = []
+            self._network.add(made, state.features, rough=True)
+            maps = self._holding(made, state.mask)
         for one in maps:
-            if not self._holds(one, state.mask, area):
-                continue
             window = one.crop.slices
             total += overlap(state.mask[window], one.probability > 0.5) * one.strength
             weights += 1
@@ -358,6 +359,4 @@ def _box_fit(mask: Region, within: Crop) -> float:
 def _remove_scraps(mask: Region, removed: Region) -> Region:
     """A mask without the small pieces that lie at the edges of a part that was removed."""
     beside = cv2.dilate(removed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    scraps = mask & ~large_pieces(mask)
-    _, labels = cv2.connectedComponents(scraps.astype(np.uint8))
-    return mask & ~(scraps & np.isin(labels, np.unique(labels[scraps & beside])))
+    return mask & ~touching(mask & ~large_pieces(mask), beside)

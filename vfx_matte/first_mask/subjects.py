@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from vfx_matte.detect.base import Detection
 from vfx_matte.detect.salient import SalientNetwork
+from vfx_matte.first_mask.crop_maps import touching
 from vfx_matte.first_mask.learned import LearnedFirstMask
 from vfx_matte.first_mask.marks import Answer, Probability
 from vfx_matte.masks import Image, overlap
@@ -82,9 +82,6 @@ def _agreed(one: Probability, other: Probability) -> Probability:
     as where the picture shows two things and its mirror image one; float32 (H, W).
     """
     mean = np.asarray((one + other) / 2, np.float32)
-    count, pieces = cv2.connectedComponents((mean > 0.5).astype(np.uint8))
-    both = np.unique(pieces[(one > 0.5) & (other > 0.5)])
-    if len(both) + 1 >= count:  # 0 is the ground, where at most one of them is
-        return mean
-    alone = ~np.isin(pieces, both) & (pieces > 0)
+    found = mean > 0.5
+    alone = found & ~touching(found, (one > 0.5) & (other > 0.5))
     return np.where(alone, np.minimum(mean, 0.5), mean).astype(np.float32)
