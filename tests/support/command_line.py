@@ -146,7 +146,9 @@ class CommandLine:
         environment = {
             **os.environ,
             "PYTHONPATH": str(Path(__file__).parents[2]),
-            "PYTHONWARNINGS": "error",
+            # Ctrl-C between the system's opening of a file and Python's return of it leaves nobody
+            # who could close it: Python does, and would warn
+            "PYTHONWARNINGS": "error,ignore::ResourceWarning",
         }
         return subprocess.Popen(
             command,
