@@ -199,6 +199,20 @@ def test_nothing_stands_out_in_a_flat_picture() -> None:
     assert answer.advice == "nothing stands out in the box: mark the object too"
 
 
+def test_a_click_on_nothing_asks_for_a_box() -> None:
+    """Its mask is hardly more than the click itself; what is missing is all of it."""
+    image, _ = scene((60, 90, 30))
+    answer = maker(image).answer(Marks(clicks=(Click(200, 30),)))
+    assert answer.mask.any()
+    assert answer.confidence < 0.02
+    assert answer.advice == "nothing stands out there: draw a box around the whole object"
+
+
+def test_a_picture_too_small_to_be_judged_is_not_left_without_advice() -> None:
+    answer = maker(np.full((7, 7, 3), 90, np.uint8)).answer(Marks(clicks=(Click(3, 3),)))
+    assert "nothing tells how good it is" in answer.advice
+
+
 def test_a_first_click_needs_the_networks_finest_stage_nowhere() -> None:
     image, _ = scene((60, 90, 20), (180, 90, 30))
     network = Bright()
@@ -316,6 +330,26 @@ def test_a_point_is_not_both() -> None:
     image, _ = scene((60, 60, 25))
     with pytest.raises(UsageError, match="both"):
         maker(image).answer(Marks(clicks=(Click(60, 60), Click(60, 60, is_object=False))))
+
+
+@pytest.mark.parametrize(
+    "background",
+    [
+        ((50, 60), (70, 60), (60, 70)),
+        ((60, 70), (70, 60), (50, 60)),
+        ((50, 60), (70, 60), (70, 60), (60, 70)),
+    ],
+    ids=["the same", "from its other end", "a point twice"],
+)
+def test_a_stroke_is_not_both(background: tuple[tuple[int, int], ...]) -> None:
+    image, _ = scene((60, 60, 25))
+    strokes = (Stroke(((50, 60), (70, 60), (60, 70))), Stroke(background, is_object=False))
+    with pytest.raises(UsageError, match=r"the stroke from .* is marked both"):
+        maker(image).answer(Marks(strokes=strokes))
+    # strokes that cross, and a click on one, say something
+    crossing = Stroke(((60, 55), (60, 65)), is_object=False)
+    click = Click(70, 60, is_object=False)
+    assert maker(image).answer(Marks(clicks=(click,), strokes=(strokes[0], crossing))).mask.any()
 
 
 def test_a_correction_reaches_what_looks_alike_near_by_and_ends_at_an_edge() -> None:

@@ -168,6 +168,19 @@ def test_a_mark_that_the_network_does_not_follow_takes_what_looks_like_it(
     assert "mark what is missing" in answer.advice
 
 
+def test_a_box_in_which_nothing_is_found_asks_for_a_mark(
+    image: np.ndarray, network: OpenNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is a box already, so drawing one is no advice; as the built-in method says."""
+    method = opened(image, network)
+    nothing = np.full(image.shape[:2], -0.5, np.float32)
+    monkeypatch.setattr(method, "_predict", lambda *_: (nothing, 0.9))
+    answer = method.answer(Marks(box=(20, 10, 70, 60)))
+    assert not answer.mask.any()
+    assert answer.confidence == 0
+    assert answer.advice == "nothing stands out in the box: mark the object too"
+
+
 def test_a_further_mark_changes_the_mask_where_it_is_and_nowhere_else(
     image: np.ndarray, network: OpenNetwork
 ) -> None:

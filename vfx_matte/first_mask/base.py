@@ -48,6 +48,9 @@ picture's own size afterwards.
 UNSURE = 0.5
 """Confidence below which an answer says what would help."""
 
+NOTHING_STANDS_OUT = "nothing stands out there: draw a box around the whole object"
+"""The advice for a click where nothing is found."""
+
 LEAST_SCALE_PX = 20
 """√area that a small mask counts as."""
 
@@ -142,7 +145,26 @@ class BaseFirstMask(abc.ABC):
 
     @abc.abstractmethod
     def _confidence_of(self, state: State) -> tuple[float, str]:
-        """(confidence 0 … 1, what would help) of a mask."""
+        """(confidence 0 … 1, what would help) of a mask that is not empty; "" where the method has
+        nothing of its own to say.
+        """
+
+    def _judged(self, state: State) -> tuple[float, str]:
+        """(confidence 0 … 1, what would help) of any mask; "" where nothing is in doubt."""
+        if not state.mask.any():
+            return 0.0, (
+                NOTHING_STANDS_OUT
+                if state.within is None
+                else "nothing stands out in the box: mark the object too"
+            )
+        confidence, advice = self._confidence_of(state)
+        if advice or confidence >= UNSURE:
+            return confidence, advice
+        wish = "mark what is missing and what is too much"
+        return (
+            confidence,
+            wish if state.within is not None else f"{wish}, or draw a box around the whole object",
+        )
 
     def answer(self, marks: Marks, previous: Probability | None = None) -> Answer:
         """The mask of what is marked; see `FirstMask.answer`."""
@@ -161,7 +183,7 @@ class BaseFirstMask(abc.ABC):
         if previous is not None:
             full = self._keep_unchanged(full, previous, state.mask)
         self._apply_marks(full, marks, previous)
-        return Answer(full, *self._confidence_of(state))
+        return Answer(full, *self._judged(state))
 
     def _upscaled(self, probability: Probability) -> Probability:
         """A map of the working size at the picture's own."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.detect.salient import Features, SalientNetwork, stretched
-from vfx_matte.first_mask.marks import Box, Click, Probability
+from vfx_matte.first_mask.marks import Box, Click, Point, Probability
 from vfx_matte.masks import Image, overlap
 
 Region = npt.NDArray[np.bool_]
@@ -335,6 +335,14 @@ def touching(region: Region, spot: Region) -> Region:
     """The connected pieces of a region (8 neighbours) that touch a spot; bool (H, W)."""
     _, labels = cv2.connectedComponents(region.astype(np.uint8))
     return np.asarray(region & np.isin(labels, np.unique(labels[spot & region])))
+
+
+def touching_points(region: Region, points: Sequence[Point]) -> Region:
+    """The connected pieces of a region (8 neighbours) that points lie in; bool (H, W)."""
+    spot = np.zeros_like(region)
+    for x, y in points:
+        spot[y, x] = True
+    return touching(region, spot)
 
 
 def box_of(region: Region) -> Box:

@@ -18,6 +18,7 @@ from vfx_matte.detect.salient import TRAINED_SIZE_PX, Features, SalientNetwork
 from vfx_matte.first_mask.base import (
     FEATURE_GROWTH,
     LEAST_SCALE_PX,
+    NOTHING_STANDS_OUT,
     UNSURE,
     BaseFirstMask,
     State,
@@ -69,6 +70,8 @@ _SEEN_SHARE = 0.9
 # anything is left of the confidence; of 108 boxes of which 17 gave less than an IoU of 0.75, 11 are
 # unsure then (1 was without it), 7 of them rightly
 _EMPTY_SIDE, _LEAST_FIT = (0.15, 0.45), 0.3
+# the confidence of a mask in which no map shows anything
+_NOTHING_SEEN = 0.02
 # of the picture
 _LEAST_SUBJECT = 0.002
 # of the largest subject
@@ -106,7 +109,7 @@ class LearnedFirstMask(BaseFirstMask):
                 found.append(
                     Answer(
                         self._upscaled(self._probability_of(state)),
-                        *self._confidence_of(state),
+                        *self._judged(state),
                     )
                 )
         return sorted(found, key=lambda one: -int(np.count_nonzero(one.mask)))
@@ -307,12 +310,6 @@ class LearnedFirstMask(BaseFirstMask):
 
     def _confidence_of(self, state: State) -> tuple[float, str]:
         """How far the maps that hold the whole mask agree with it."""
-        if not state.mask.any():
-            return 0.0, (
-                "nothing stands out there: draw a box around the whole object"
-                if state.within is None
-                else "nothing stands out in the box: mark the object too"
-            )
         total = weights = 0.0
         maps = self._holding(state.maps, state.mask)
         if not maps:
@@ -324,18 +321,18 @@ class LearnedFirstMask(BaseFirstMask):
             window = one.crop.slices
             total += overlap(state.mask[window], one.probability > 0.5) * one.strength
             weights += 1
-        confidence = total / weights if weights else UNSURE
+        if not weights:
+            # a picture of a few pixels, of which there are no maps
+            return UNSURE, "nothing tells how good it is: look at it, or draw a box around it"
+        confidence = total / weights
+        if confidence < _NOTHING_SEEN and not state.is_given:
+            # hardly more than the marks themselves, as of a click on a wall
+            return confidence, NOTHING_STANDS_OUT
         fit = _box_fit(state.mask, state.within) if state.within is not None else 1.0
         confidence *= fit
-        if confidence >= UNSURE:
-            return confidence, ""
-        if fit < 1:
+        if fit < 1 and confidence < UNSURE:
             return confidence, "it leaves a part of the box empty: mark what is missing"
-        wish = "mark what is missing and what is too much"
-        return (
-            confidence,
-            wish if state.within is not None else f"{wish}, or draw a box around the whole object",
-        )
+        return confidence, ""
 
 
 def _box_fit(mask: Region, within: Crop) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import cv2
 import numpy as np
@@ -74,17 +75,11 @@ class Marks:
         Raises:
             UsageError: a box is smaller than 2×2 pixels, a box or point lies outside of the
                 picture, a stroke has no points, an object mark lies outside the box, or a point
-                is marked as both.
+                or stroke is marked as both.
         """
         self._check_box(width, height)
         self._check_points(width, height)
-        kinds: dict[Point, bool] = {}
-        for click in self.clicks:
-            if kinds.setdefault((click.x, click.y), click.is_object) != click.is_object:
-                raise UsageError(
-                    f"point {click.x},{click.y} is marked both as the object and as background",
-                    hint="leave one of them out",
-                )
+        self._check_contradictions()
 
     def _check_box(self, width: int, height: int) -> None:
         if self.box is None:
@@ -115,6 +110,29 @@ class Marks:
                     f"foreground {what} {x},{y} lies outside the box {shown}",
                     hint="make the box larger",
                 )
+
+    def _check_contradictions(self) -> None:
+        # strokes of both kinds may cross, and a click may lie on a stroke; the same mark as both
+        # says nothing
+        kinds: dict[tuple[Point, ...], bool] = {}
+        for points, is_object in self._lines():
+            # drawn from its other end it is the same line
+            if kinds.setdefault(min(points, points[::-1]), is_object) != is_object:
+                (x, y), (to_x, to_y) = points[0], points[-1]
+                raise UsageError(
+                    f"point {x},{y} is marked both as the object and as background"
+                    if len(points) == 1
+                    else f"the stroke from {x},{y} to {to_x},{to_y} is marked both as the object"
+                    " and as background",
+                    hint="leave one of them out",
+                )
+
+    def _lines(self) -> Iterator[tuple[tuple[Point, ...], bool]]:
+        """(the corners, each once in a row, is object) of all clicks and strokes."""
+        for click in self.clicks:
+            yield ((click.x, click.y),), click.is_object
+        for stroke in self.strokes:
+            yield tuple(point for point, _ in groupby(stroke.points)), stroke.is_object
 
     def labels(self, shape: tuple[int, int]) -> npt.NDArray[np.int8]:
         """The pixels that the marks cover: clicks and strokes as discs and lines of

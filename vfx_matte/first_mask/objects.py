@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vfx_matte.first_mask.crop_maps import touching_points
 from vfx_matte.first_mask.marks import Marks, Point
 from vfx_matte.masks import Mask
 
@@ -45,7 +45,7 @@ def place_object(
     after = np.where(before == object_id, 0, before).astype(np.uint8)
     if is_part(before, object_id, marks):
         points = marked_points(marks)
-        found = _marked_pieces(
+        found = touching_points(
             found & np.isin(before, [before[y, x] or object_id for x, y in points]), points
         )
     after[found & (after == 0)] = object_id
@@ -55,12 +55,9 @@ def place_object(
     points = [(x, y) for x, y in marked_points(marks) if contested[y, x]]
     taken_from: list[int] = []
     for other in others if points else ():
-        _, pieces = cv2.connectedComponents(
-            (contested & (before == other)).astype(np.uint8), connectivity=8
-        )
-        marked = {int(pieces[y, x]) for x, y in points} - {0}
-        if marked:
-            after[np.isin(pieces, list(marked))] = object_id
+        marked = touching_points(contested & (before == other), points)
+        if marked.any():
+            after[marked] = object_id
             taken_from.append(other)
     left_to = tuple(int(other) for other in np.unique(after[contested]) if other != object_id)
     return Placed(after, tuple(taken_from), left_to)
@@ -74,12 +71,6 @@ def is_part(before: Mask, object_id: int, marks: Marks) -> bool:
     if marks.box is not None or not points or (before == object_id).any():
         return False
     return float(np.mean([before[y, x] > 0 for x, y in points])) >= _MOSTLY
-
-
-def _marked_pieces(found: npt.NDArray[np.bool_], points: list[Point]) -> npt.NDArray[np.bool_]:
-    """The connected pieces that points lie in."""
-    _, pieces = cv2.connectedComponents(found.astype(np.uint8), connectivity=8)
-    return np.isin(pieces, list({int(pieces[y, x]) for x, y in points} - {0}))
 
 
 def marked_points(marks: Marks, *, is_object: bool = True) -> list[Point]:

@@ -21,7 +21,7 @@ from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.errors import WeightsError
 from vfx_matte.first_mask.base import UNSURE, BaseFirstMask, State
 from vfx_matte.first_mask.corrections import MOST_ODDS, LogOdds
-from vfx_matte.first_mask.crop_maps import Crop, Region
+from vfx_matte.first_mask.crop_maps import Crop, Region, touching_points
 from vfx_matte.first_mask.marks import Answer, Box, Click, Marks, Probability
 from vfx_matte.masks import Image
 from vfx_matte.pretrained import computing
@@ -111,28 +111,17 @@ class SamFirstMask(BaseFirstMask):
         """The object at the first object mark; as `_from_box`."""
         return self._begin(None, (first,), None)[0]
 
-    def _confidence_of(self, state: State) -> tuple[float, str]:
+    def _confidence_of(self, state: State) -> tuple[float, str]:  # noqa: ARG002  the network has its own
         """The overlap with the true mask that the network expects of its answer."""
-        if not state.mask.any():
-            return 0.0, "nothing is found there: draw a box around the whole object"
-        if self._score >= UNSURE:
-            return self._score, ""
-        wish = "mark what is missing and what is too much"
-        return (
-            self._score,
-            wish if state.within is not None else f"{wish}, or draw a box around the whole object",
-        )
+        return self._score, ""
 
     def _changed_at(self, before: Region, after: Region, clicks: Sequence[Click]) -> Region:
         """The mask before, with those connected changes that a mark lies on and asks for."""
         mask = before.copy()
         for is_object in (True, False):
             changed = (after & ~before) if is_object else (before & ~after)
-            _, labels = cv2.connectedComponents(changed.astype(np.uint8))
-            asked = {int(labels[one.y, one.x]) for one in clicks if one.is_object == is_object} - {
-                0
-            }
-            mask[np.isin(labels, list(asked))] = is_object
+            points = [(one.x, one.y) for one in clicks if one.is_object == is_object]
+            mask[touching_points(changed, points)] = is_object
         return mask
 
     def _encoded(self) -> list[Any]:

@@ -53,14 +53,14 @@ class WeightFreeFirstMask(BaseFirstMask):
             found = object_at(self._image, first.x, first.y)
         return self._correct(self._state_of(self._odds_of(found), [], at=first), first)
 
-    def _confidence_of(self, state: State) -> tuple[float, str]:
+    def _confidence_of(self, state: State) -> tuple[float, str]:  # noqa: ARG002  any is as unsure
         reason = (
             "a part is told from the rest by its colours alone"
             if self._is_part
             else "this mask is made by colours alone"
         )
         advice = f"{reason}: look at it, and mark what is missing and what is too much"
-        return (_CONFIDENCE if state.mask.any() else 0.0), advice
+        return _CONFIDENCE, advice
 
     def _odds_of(self, found: Probability) -> LogOdds:
         """Log odds of a cut, between those of 1 − _SURE and _SURE."""
