@@ -22,7 +22,9 @@ _NAMED = re.compile("⟦(.*?)⟧", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a message names: a command, an option, or a command with options."""
+    """What a message names: a command, an option, several of which any will do, or a command with
+    options.
+    """
 
     command: str | None
     """The command's name, such as "segment"; None for an option by itself."""
@@ -46,6 +48,16 @@ def option(name: str, value: Value = None) -> str:
         value: what it is set to; False switches it off; None names the option alone.
     """
     return _marked(None, (), {name: value})
+
+
+def either(*names: str) -> str:
+    """Options for a message of which any will do: `either("output", "workspace")`. A door where
+    only some of them can be given names these.
+
+    Args:
+        names: of the options.
+    """
+    return _marked(None, (), dict.fromkeys(names))
 
 
 def command(name: str, /, *operands: str | PurePath, **options: Value | list[str]) -> str:
@@ -80,7 +92,7 @@ def as_python(named: Named) -> str:
     ]
     options = [text.replace("=true", "=True").replace("=false", "=False") for text in options]
     if named.command is None:
-        return ", ".join(options)
+        return " or ".join(options)
     operands = [json.dumps(one, ensure_ascii=False) for one in named.operands]
     return f"vfx_matte.{named.command.replace(' ', '_')}({', '.join([*operands, *options])})"
 

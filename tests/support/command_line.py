@@ -75,7 +75,7 @@ class Ran:
 
 
 @functools.cache
-def _program() -> Any:  # noqa: ANN401  click is Typer's own
+def program_of_click() -> Any:  # noqa: ANN401  click is Typer's own
     """The program as click has it. Typer builds it anew for every call, which takes longer than
     most commands here.
     """
@@ -109,7 +109,7 @@ class CommandLine:
 
     def run(self, *arguments: str | Path) -> Ran:
         """Run a command that may fail."""
-        runner, command = CliRunner(), _program()
+        runner, command = CliRunner(), program_of_click()
         with runner.isolation() as (stdout, stderr, _):
             try:
                 code = command.main(

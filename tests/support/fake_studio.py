@@ -487,7 +487,7 @@ class FakeStudio:
         self._called("preview")
         return _png(self._picture(index))
 
-    def commands(self, name: str = "greenback") -> list[str]:
+    def commands(self, name: str, options: dict[str, Any]) -> list[str]:
         from vfx_matte.wording import command
 
         self._called("commands")

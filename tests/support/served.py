@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
+
+from support.studio_server import Client
 
 ServerT = TypeVar("ServerT", bound="ServedProcess")
 
@@ -26,6 +29,20 @@ class ServedProcess:
         self.process.send_signal(how)
         stdout, stderr = self.process.communicate(timeout=20)
         return self.process.returncode, stdout, stderr
+
+
+class StudioProcess(ServedProcess):
+    """A studio in a process of its own."""
+
+    @property
+    def page(self) -> Client:
+        authority, _, token = self.line.strip().removeprefix("http://").partition("/#token=")
+        return Client(authority, token)
+
+    def end(self, how: signal.Signals) -> tuple[int, str, str, float]:
+        """Exit code, the rest of stdout, stderr, and how long it took."""
+        began = time.monotonic()
+        return *self.ended(how), time.monotonic() - began
 
 
 @contextlib.contextmanager

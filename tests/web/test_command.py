@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from support.command_line import CommandLine
-from support.served import ServedProcess, starting
+from support.served import StudioProcess, starting
 from support.studio_server import Client
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 LONGEST_SECONDS = 4.0
 """Until it has ended: 2 s on a machine that does nothing else, and tests run beside others."""
 
-Start = Callable[..., "Started"]
+Start = Callable[..., StudioProcess]
 
 # a browser that writes down what it is given, and what the file says
 BROWSER = """\
@@ -35,20 +35,6 @@ path = urllib.request.url2pathname(urllib.parse.urlparse(sys.argv[1]).path)
 pathlib.Path("browser.txt").write_text(sys.argv[1] + "\\n" + oct(pathlib.Path(path).stat().st_mode))
 pathlib.Path("opened.html").write_text(pathlib.Path(path).read_text())
 """
-
-
-class Started(ServedProcess):
-    """A studio in a process of its own."""
-
-    @property
-    def page(self) -> Client:
-        authority, _, token = self.line.strip().removeprefix("http://").partition("/#token=")
-        return Client(authority, token)
-
-    def end(self, how: signal.Signals) -> tuple[int, str, str, float]:
-        """Exit code, the rest of stdout, stderr, and how long it took."""
-        began = time.monotonic()
-        return *self.ended(how), time.monotonic() - began
 
 
 @pytest.fixture
@@ -64,7 +50,7 @@ def start(cli: CommandLine, take: Callable[..., Path], clip: Path) -> Iterator[S
             os.environ.clear()
             os.environ.update(old)
 
-    with starting(begin, Started) as lent:
+    with starting(begin, StudioProcess) as lent:
         yield lent
 
 
@@ -228,7 +214,7 @@ def test_it_ends_in_time_though_the_engine_does_not(
         stderr=subprocess.PIPE,
         text=True,
     )
-    studio = Started(process)
+    studio = StudioProcess(process)
     waiting = threading.Thread(target=_ask_in_vain, args=(studio.page,))
     waiting.start()
     time.sleep(0.3)
@@ -262,7 +248,7 @@ main()
 
 
 @pytest.fixture
-def counting(cli: CommandLine, take: Callable[..., Path], clip: Path) -> Iterator[Started]:
+def counting(cli: CommandLine, take: Callable[..., Path], clip: Path) -> Iterator[StudioProcess]:
     """A studio that serves its page while the frames are counted, until there is a file `go`."""
     take(clip)
     process = subprocess.Popen(
@@ -271,12 +257,12 @@ def counting(cli: CommandLine, take: Callable[..., Path], clip: Path) -> Iterato
         stderr=subprocess.PIPE,
         text=True,
     )
-    yield Started(process)
+    yield StudioProcess(process)
     process.kill()
     process.communicate()
 
 
-def test_the_page_is_served_while_frames_are_counted(counting: Started) -> None:
+def test_the_page_is_served_while_frames_are_counted(counting: StudioProcess) -> None:
     assert counting.page("GET", "/").status == 200
     assert counting.page("GET", "/api/frames/1").status == 503
     Path("go").touch()
@@ -285,13 +271,13 @@ def test_the_page_is_served_while_frames_are_counted(counting: Started) -> None:
     assert (code, stderr) == (130, "note: the studio is closed, and everything is saved\n")
 
 
-def test_ctrl_c_while_frames_are_counted(counting: Started) -> None:
+def test_ctrl_c_while_frames_are_counted(counting: StudioProcess) -> None:
     code, _, stderr, seconds = counting.end(signal.SIGINT)
     assert (code, stderr.count("\n")) == (130, 1)
     assert seconds < LONGEST_SECONDS
 
 
-def test_a_clip_that_turns_out_to_be_damaged(counting: Started) -> None:
+def test_a_clip_that_turns_out_to_be_damaged(counting: StudioProcess) -> None:
     Path("go").write_text("the file is cut short")
     stdout, stderr = counting.process.communicate(timeout=20)
     assert counting.process.returncode == 1
@@ -325,7 +311,7 @@ def test_nothing_stays_of_an_export_that_was_not_finished(
         stderr=subprocess.PIPE,
         text=True,
     )
-    studio = Started(process)
+    studio = StudioProcess(process)
     studio.page.put_mask(0, bytes([1]) * (96 * 64))
     assert studio.page("POST", "/api/jobs", {"kind": "render", "name": "greenback"}).status == 200
     deadline = time.monotonic() + 15
@@ -366,5 +352,5 @@ def test_a_thread_that_still_computes_does_not_end_it_with_a_fault(
         stderr=subprocess.PIPE,
         text=True,
     )
-    code, _, stderr, _ = Started(process).end(signal.SIGINT)
+    code, _, stderr, _ = StudioProcess(process).end(signal.SIGINT)
     assert (code, stderr.count("\n")) == (130, 1), stderr

@@ -18,8 +18,7 @@ from support.studio_server import Client, serving
 from vfx_matte.web import events
 from vfx_matte.web.events import KEPT, EventLog
 from vfx_matte.web.failures import RequestError
-from vfx_matte.web.spelling import Speller
-from vfx_matte.wording import command, option
+from vfx_matte.wording import option
 
 
 class Stream:
@@ -201,22 +200,3 @@ def test_many_events_from_many_threads() -> None:
         for thread in threads:
             thread.join()
         stream.close()
-
-
-def test_a_speller_leaves_other_text() -> None:
-    assert Speller(lambda _: "typed")("plain ⟦not json⟧ text") == "plain ⟦not json⟧ text"
-
-
-def test_commands_are_said_as_the_buttons_that_do_the_same() -> None:
-    speller = Speller(lambda named: f"vfx-matte {named.command}")
-    assert speller(f"run {command('segment', resume=True)} to finish it") == (
-        "run “Both” to finish it"
-    )
-    assert speller(f"make them: {command('segment', soft=True, fresh=True)}") == (
-        "make them: “Clear memory”, then “Both”"
-    )
-    assert speller(f"add {option('fresh', True)}") == "add “Clear memory”"
-    assert speller(f"{command('qc')} lists them") == "“Problems” lists them"
-    # what no button does is typed
-    assert speller(command("weights fetch", "u2netp")) == "vfx-matte weights fetch"
-    assert speller.typed(command("segment")) == "vfx-matte segment"

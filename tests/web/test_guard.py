@@ -43,7 +43,7 @@ ROUTES = [
     ("GET", "/api/suggested"),
     ("GET", "/api/problems"),
     ("GET", "/api/options"),
-    ("GET", "/api/commands"),
+    ("POST", "/api/commands"),
     ("GET", "/api/events"),
     ("GET", "/api/openapi.json"),
     ("GET", "/api"),

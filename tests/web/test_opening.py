@@ -39,9 +39,10 @@ def test_the_first_frame_comes_first_and_the_rest_when_it_is_open(opening: SlowO
             ("GET", "/api/frames/1"),
             ("GET", "/api/frames/0/mask"),
             ("POST", "/api/undo"),
-            ("GET", "/api/commands"),
+            ("POST", "/api/commands"),
         ):
-            answer = page(method, path)
+            body = {"name": "alpha"} if path == "/api/commands" else None
+            answer = page(method, path, body)
             assert (answer.status, answer.json["message"]) == (
                 503, "the clip is still being opened"
             )  # fmt: skip

@@ -95,7 +95,7 @@ def test_from_a_click_to_a_verified_green_screen(real: Client, tmp_path: Path) -
     (file,) = (tmp_path / "workspace").rglob(done["outputs"][0]["name"])
     assert file.stat().st_size
     # 4. what the command line would say
-    lines = ok(real("GET", "/api/commands"))
+    lines = ok(real("POST", "/api/commands", {"name": "greenback"}))
     assert lines[0].startswith("vfx-matte segment ")
     # 5. back
     label = ok(real("GET", "/api/project"))["undo"]

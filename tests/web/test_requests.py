@@ -345,7 +345,7 @@ def test_what_can_be_asked(page: Client) -> None:
     for path in ("/api/suggested", "/api/problems"):
         (one,) = page("GET", path).json
         assert one.keys() >= {"index", "reason"}
-    (line,) = page("GET", "/api/commands").json
+    (line,) = page("POST", "/api/commands", {"name": "greenback"}).json
     assert line == "vfx-matte segment clip.mp4 --masks workspace/clip/references --resume"
 
 

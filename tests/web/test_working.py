@@ -670,6 +670,15 @@ def test_an_export_is_previewed_made_and_verified(studio: Page) -> None:
     assert "frames verified" in studio.tab.locator(".job").first.inner_text()
     studio.tab.get_by_text("Commands that do the same").click()
     studio.tab.get_by_text("vfx-matte segment").wait_for()
+    # as it is chosen now
+    commands = studio.tab.locator("#commands")
+    studio.tab.locator("#options label", has_text="edges").first.locator("select").select_option(
+        "median"
+    )
+    commands.get_by_text("clip.mp4 --edges median").wait_for()
+    studio.tab.get_by_label("Package for a program").check()
+    commands.get_by_text("--edges median --for premiere").wait_for()
+    assert studio.tab.get_by_label("background", exact=True).count() == 0
 
 
 # words and keys

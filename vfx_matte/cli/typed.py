@@ -31,9 +31,10 @@ def as_typed(named: Named) -> str:
     `vfx-matte segment clip.mp4 --resume`.
     """
     # quoted for the shell, as people copy it: a clip's name may hold spaces
-    words = [word for name, value in named.options.items() for word in _words(name, value)]
+    options = [_words(name, value) for name, value in named.options.items()]
     if named.command is None:
-        return shell_command(words)
+        return " or ".join(map(shell_command, options))
+    words = [word for option in options for word in option]
     return shell_command(["vfx-matte", *named.command.split(), *named.operands, *words])
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from vfx_matte.errors import OutputError, VerifyError, VfxMatteError
-from vfx_matte.wording import option
+from vfx_matte.wording import either, option
 
 PREFIX, SUFFIX = ".vfx-matte-", ".part"
 FAILED = ".failed-verification"
@@ -46,17 +46,16 @@ _TRIES = 8
 _being_made: weakref.WeakSet[AtomicOutput] = weakref.WeakSet()
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_ELSEWHERE = f"with {option('output')} or {option('workspace')}"
-_BY_OUTPUT = f"with {option('output')}"
+_ELSEWHERE = f"with {either('output', 'workspace')}"
 _HINTS = {
     errno.EACCES: f"choose a folder you may write to {_ELSEWHERE}",
     errno.EPERM: f"choose a folder you may write to {_ELSEWHERE}",
     errno.EROFS: f"the folder is read-only: choose another place {_ELSEWHERE}",
-    errno.ENOENT: f"the folder does not exist: create it, or choose another place {_BY_OUTPUT}",
-    errno.EEXIST: f"part of the path is a file: choose another place {_BY_OUTPUT}",
-    errno.ENOTDIR: f"part of the path is a file: choose another place {_BY_OUTPUT}",
+    errno.ENOENT: f"the folder does not exist: create it, or choose another place {_ELSEWHERE}",
+    errno.EEXIST: f"part of the path is a file: choose another place {_ELSEWHERE}",
+    errno.ENOTDIR: f"part of the path is a file: choose another place {_ELSEWHERE}",
     errno.EISDIR: "that is a folder: give a file name",
-    errno.ENAMETOOLONG: f"choose a shorter name {_BY_OUTPUT}",
+    errno.ENAMETOOLONG: f"choose a shorter name {_ELSEWHERE}",
 }
 
 
@@ -75,7 +74,7 @@ def output_error(path: Path, error: Exception, *, other: str = "") -> OutputErro
         hint = f"free some space, or choose another disk {_ELSEWHERE}"
         return OutputError(f"the disk is full: cannot write {str(path)!r}", hint=hint)
     if not other and isinstance(number, int):
-        other = f"try another place {_BY_OUTPUT}, or another {option('codec')}"
+        other = f"try another place {_ELSEWHERE}, or another {option('codec')}"
     return OutputError(
         f"{str(path)!r} cannot be written: {reason}", hint=_HINTS.get(number or 0, other)
     )
@@ -341,12 +340,12 @@ class AtomicFolder(AtomicOutput):
         if not is_folder:
             raise OutputError(
                 f"{str(self._shown)!r} is a file, expected a folder",
-                hint=f"choose another name {_BY_OUTPUT}",
+                hint=f"choose another name {_ELSEWHERE}",
             )
         if other:
             raise OutputError(
                 f"{str(self._shown)!r} holds other files ({other}) and is left alone",
-                hint=f"choose a new folder {_BY_OUTPUT}",
+                hint=f"choose a new folder {_ELSEWHERE}",
             )
 
 

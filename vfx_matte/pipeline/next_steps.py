@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -78,7 +79,15 @@ def use_mask_command(
     return command("segment", clip, **reference, **workspace_option(workspace))
 
 
-def mask_command(clip: Path, number: int, marks: Marks, *, object_id: int, method: str) -> str:
+def mask_command(
+    clip: Path,
+    number: int,
+    marks: Marks,
+    *,
+    object_id: int,
+    method: str,
+    more: Mapping[str, Value | list[str]] = MappingProxyType({}),
+) -> str:
     """The command that makes a mask of marks.
 
     Args:
@@ -87,6 +96,7 @@ def mask_command(clip: Path, number: int, marks: Marks, *, object_id: int, metho
         marks: all of them.
         object_id: what they mark.
         method: of first masks.
+        more: other options of the command.
     """
 
     def points(of: Iterable[tuple[int, int]]) -> str:
@@ -105,7 +115,7 @@ def mask_command(clip: Path, number: int, marks: Marks, *, object_id: int, metho
         options["object_id"] = object_id
     if method != AUTO:
         options["method"] = method
-    return command("mask", clip, **options)
+    return command("mask", clip, **options, **more)
 
 
 def correct_command(clip: Path, number: int, *, workspace: Path) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 from vfx_matte.errors import UsageError
@@ -13,12 +14,17 @@ from vfx_matte.printable import shortened
 from vfx_matte.settings.options import Options
 
 
-def records_of(options: Mapping[str, object], *kinds: type[Options]) -> list[Any]:
+def records_of(
+    options: Mapping[str, object],
+    *kinds: type[Options],
+    bases: Mapping[type[Options], Options] = MappingProxyType({}),
+) -> list[Any]:
     """Options by name, sorted into records of the option table.
 
     Args:
         options: name → value; None leaves an option at its default.
         kinds: the records that may have them; the first that knows a name gets it.
+        bases: kind → a record with the defaults that count instead of the table's.
 
     Returns:
         One record per kind, in their order.
@@ -37,10 +43,14 @@ def records_of(options: Mapping[str, object], *kinds: type[Options]) -> list[Any
         given[owner][name] = value
     # `overridden` and not the constructor: None is "not given" here, and values are checked for
     # having a meaning together
-    return [kind().overridden(**values) for kind, values in given.items()]
+    return [bases.get(kind, kind()).overridden(**values) for kind, values in given.items()]
 
 
-def records_of_json(options: Mapping[str, object], *kinds: type[Options]) -> list[Any]:
+def records_of_json(
+    options: Mapping[str, object],
+    *kinds: type[Options],
+    bases: Mapping[type[Options], Options] = MappingProxyType({}),
+) -> list[Any]:
     """As `records_of`, of values that came as JSON: their types are checked, lists become tuples,
     and no option is a path, as a page has no files of this machine to name.
 
@@ -64,7 +74,7 @@ def records_of_json(options: Mapping[str, object], *kinds: type[Options]) -> lis
                 f"option {name} cannot be {shortened(repr(value))}", hint=facts["explanation"]
             )
         values[name] = tuple(value) if isinstance(value, list) else value
-    return records_of(values, *kinds)
+    return records_of(values, *kinds, bases=bases)
 
 
 def _fits(value: object, allowed: tuple[type, ...]) -> bool:

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from vfx_matte.settings.options import Options
+from vfx_matte.web.spelling import NOT_ASKED
 
 
 def option_facts(records: Mapping[str, Options]) -> list[dict[str, Any]]:
-    """Every option: its group, name, type, default, range and words.
+    """Every option that the page asks for: its group, name, type, default, range and words.
 
     Args:
         records: group, such as "edges" or "greenback" → its options, with the values that
@@ -22,6 +23,8 @@ def option_facts(records: Mapping[str, Options]) -> list[dict[str, Any]]:
     for group, record in records.items():
         hints = typing.get_type_hints(type(record))
         for item in dataclasses.fields(cast("Any", record)):
+            if item.name in NOT_ASKED:
+                continue
             known = item.metadata
             texts = {key: known[key] for key in ("explanation", "short", "unit", "least", "most")}
             default = getattr(record, item.name)

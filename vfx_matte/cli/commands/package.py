@@ -10,10 +10,13 @@ import typer
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, segmented_clip
 from vfx_matte.cli.commands.render import check, tools
+from vfx_matte.cli.options import Only
 from vfx_matte.cli.part import whole_clip
 from vfx_matte.errors import UsageError
 from vfx_matte.settings.options import (
+    AlphaSettings,
     EncodeSettings,
+    GreenbackSettings,
     MatteSettings,
     PackageSettings,
     RenderSettings,
@@ -40,6 +43,8 @@ def package(
     matte: MatteSettings,
     encode: EncodeSettings,
     render: RenderSettings,
+    green: Annotated[GreenbackSettings, Only("key")],
+    cut_out: Annotated[AlphaSettings, Only("premultiplied", "keep_background")],
 ) -> None:
     """Make a folder --for an editing program: files, a timeline with the cut-out in place, a note.
     -o names a FOLDER.
@@ -54,9 +59,7 @@ def package(
             "a package is made for one program, and none is named",
             hint="vfx-matte package CLIP --for premiere; see formats",
         )
-    # What the cut-out and the green screen look like is said by the sections of their own commands.
-    file = session.settings
-    check(session, encode, render, file.greenback)
+    check(session, encode, render, green)
     if settings.fps != "auto":
         parse_rate(settings.fps)
     # no timeline counts part of a clip, so there are no --start and --stop: `whole_clip` refuses
@@ -65,8 +68,8 @@ def package(
         segmented_clip(session, clip),
         pipeline.PackageRequest(
             settings=settings,
-            green=file.greenback,
-            cut_out=file.alpha,
+            green=green,
+            cut_out=cut_out,
             matte=matte,
             tools=tools(session, render),
             encode=EncodeOptions.of(encode, render),

@@ -15,15 +15,20 @@ from vfx_matte.cli.clips import Clip, Fps, clip_path, opened_clip
 from vfx_matte.cli.commands.segment import PropagationChoice, propagation
 from vfx_matte.cli.options import Only
 from vfx_matte.cli.typed import as_typed
+from vfx_matte.settings import ini
 from vfx_matte.settings.options import SegmentSettings, StudioSettings
 from vfx_matte.web.spelling import Speller
+from vfx_matte.wording import Value
 
 if TYPE_CHECKING:
+    from vfx_matte.pipeline.studio import StartOptions
     from vfx_matte.web.listener import Address
     from vfx_matte.web.server import StudioServer
 
 
 _SPELLER = Speller(as_typed)
+_GROUPS = ("edges", "render", "greenback", "maskvideo", "alpha", "overlay", "package")
+"""What the page may change, with what config.ini says as its beginning."""
 
 
 @dataclass(slots=True)
@@ -62,6 +67,7 @@ def studio(
             model=known.paths.model,
             propagator=propagation.options,
             fetch=known.network.fetch == "auto",
+            started=_started(session),
             reporter=PageSession(session.settings, session.quiet),
         )
 
@@ -71,8 +77,6 @@ def studio(
     from vfx_matte.web.listener import close_in_time
     from vfx_matte.web.server import StudioServer, browser
 
-    # what the page may change, with what config.ini says as its beginning
-    groups = ("edges", "render", "greenback", "maskvideo", "alpha", "overlay", "package")
     server: StudioServer | None = None
     stopped_by: int | None = None
     try:
@@ -88,7 +92,7 @@ def studio(
                 opening,
                 settings,
                 speller=_SPELLER,
-                records={name: getattr(known, name) for name in groups},
+                records={name: getattr(known, name) for name in _GROUPS},
                 ready=ready,
             )
             stopped_by = server.run()
@@ -100,6 +104,34 @@ def studio(
         opening.wait()  # says why it could not be opened
     else:
         _end(128 + stopped_by, session, is_closed=is_closed)
+
+
+def _started(session: Session) -> StartOptions:
+    """What renders go by, and the commands that the page shows."""
+    from vfx_matte.pipeline.studio import StartOptions
+
+    known, file = session.settings, ini.load(session.config_file)
+    # a command that is pasted reads the same config.ini, and none of what was typed for this one
+    everywhere: dict[str, Value | list[str]] = {}
+    if session.config_file is not None:
+        everywhere["config"] = str(session.config_file)
+    for name in ("workspace", "model"):
+        if getattr(known.paths, name) != getattr(file.paths, name):
+            everywhere[name] = str(getattr(known.paths, name))
+    if known.clip.ignore_alpha != file.clip.ignore_alpha:
+        everywhere["ignore_alpha"] = known.clip.ignore_alpha
+    # what the page leaves as the table has it, whatever config.ini says
+    segment: dict[str, Value | list[str]] = {}
+    usual = SegmentSettings()
+    for name in ("propagator", "cuts", "soft"):
+        if getattr(known.segment, name) != getattr(usual, name):
+            segment[name] = getattr(usual, name)
+    return StartOptions(
+        records={type(record): record for record in (getattr(known, name) for name in _GROUPS)},
+        ignore_alpha=known.clip.ignore_alpha,
+        everywhere=everywhere,
+        segment=segment,
+    )
 
 
 def _print_address(session: Session, address: Address) -> None:

@@ -29,11 +29,11 @@ from vfx_matte.media.writers import matroska
 from vfx_matte.media.writers.left_out import note_left_out
 from vfx_matte.picture import Picture
 from vfx_matte.timeline import FrameTime, Timeline
-from vfx_matte.wording import option
+from vfx_matte.wording import either, option
 
 _SOUND_HINT = (
     f"try {option('sound', False)}, in case the sound is the reason, another place with"
-    f" {option('output')}, or another {option('codec')}"
+    f" {either('output', 'workspace')}, or another {option('codec')}"
 )
 
 

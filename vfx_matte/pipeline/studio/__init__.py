@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vfx_matte.pipeline.studio.commands import StartOptions
 from vfx_matte.pipeline.studio.frame_server import SupersededError
 from vfx_matte.pipeline.studio.jobs import Job, JobOutput, Listener
 from vfx_matte.pipeline.studio.opening import FirstFacts, Opening
@@ -22,6 +23,7 @@ __all__ = [
     "Opening",
     "ProjectView",
     "ShownMask",
+    "StartOptions",
     "Studio",
     "SupersededError",
     "Way",

@@ -23,14 +23,17 @@ from vfx_matte.programs.registry import PROGRAMS
 from vfx_matte.settings.by_name import records_of_json
 from vfx_matte.settings.options import (
     AlphaSettings,
+    EncodeSettings,
     GreenbackSettings,
     MaskvideoSettings,
     MatteSettings,
+    Options,
     OverlaySettings,
     PackageSettings,
     RenderSettings,
     SuggestSettings,
 )
+from vfx_matte.wording import option
 
 if TYPE_CHECKING:
     from vfx_matte.media.verify import Check
@@ -56,7 +59,14 @@ def option_records(name: str) -> tuple[type[Any], ...]:
         UsageError: there is no such export.
     """
     if name.startswith(PACKAGE):
-        return PackageSettings, GreenbackSettings, AlphaSettings, MatteSettings, RenderSettings
+        return (
+            PackageSettings,
+            MatteSettings,
+            RenderSettings,
+            EncodeSettings,
+            GreenbackSettings,
+            AlphaSettings,
+        )
     if name not in RENDERS:
         raise unknown_choice("output", name, (*RENDERS, *(PACKAGE + one for one in PROGRAMS)))
     return RENDERS[name], MatteSettings, RenderSettings
@@ -71,12 +81,17 @@ class Exports:
         workspace: folder for results.
         model: folder of network weights.
         project: whose references and masks count.
+        records: kind → the options of edges and renders where a request says nothing; those that
+            are missing have the table's defaults.
+        ignore_alpha: whether the clip is read as opaque.
     """
 
     clip: SourceClip
     workspace: Path
     model: Path
     project: Project
+    records: Mapping[type[Options], Options]
+    ignore_alpha: bool
 
     def __post_init__(self) -> None:
         self._paths: list[Path] = []
@@ -100,18 +115,23 @@ class Exports:
         Raises:
             UsageError: no such output, or an option that it does not have.
         """
+        from vfx_matte.matting import Stabilizer
+
         # 1. everything that can be refused is refused now, not when the job's turn comes
-        records = _records(name, options)
+        records = self._records(name, options)
         frames = len(self.clip.info.timeline)
         span = self.project.state.span(frames)
         self._check(name, records, SilentReporter())
+        matte = next(one for one in records if isinstance(one, MatteSettings))
+        # what stabilizing remembers is of masks, too
+        wanted = max(0, span[0] - Stabilizer(matte.stabilize).memory), span[1]
 
         def work(reporter: JobReporter) -> tuple[JobOutput, ...]:
             # 2. masks that are missing, or of references that were changed since, are made first:
             #    what is exported is what the references say
-            finish_masks(reporter, span)
+            finish_masks(reporter, wanted)
             # opened only now, as masks have changed
-            clip = open_segmented(self.clip.path, workspace=self.workspace, reporter=reporter)
+            clip = self._opened(reporter)
             if name.startswith(PACKAGE):
                 return self._package(clip, name.removeprefix(PACKAGE), records, reporter)
             # 3. a part has the range in its name; the whole clip is no part
@@ -136,7 +156,11 @@ class Exports:
             options: as of `work`.
             reporter: receives the notices that it would give before it begins.
         """
-        self._check(name, _records(name, options), reporter)
+        self._check(name, self._records(name, options), reporter)
+
+    def require(self, name: str, options: Mapping[str, Any]) -> None:
+        """Raise UsageError where there is no such output, or it has no such option."""
+        self._records(name, options)
 
     def _check(self, name: str, records: Sequence[Any], reporter: Reporter) -> None:
         from vfx_matte.pipeline.export.package import check_package
@@ -221,7 +245,7 @@ class Exports:
             UsageError: an option that a green screen does not have.
             MediaError: the frame cannot be read.
         """
-        records = _records("greenback", options)
+        records = self._records("greenback", options)
         path = self.project.workspace.studio_folder / "preview.png"
         number = self.clip.info.timeline.number(index)
         # one at a time: all have the same file
@@ -288,7 +312,15 @@ class Exports:
     def _with_masks(self) -> SegmentedClip:
         if self.project.manifest() is None:
             raise WorkspaceError("there are no masks yet", hint="propagate first")
-        return open_segmented(self.clip.path, workspace=self.workspace, reporter=SilentReporter())
+        return self._opened(SilentReporter())
+
+    def _opened(self, reporter: Reporter) -> SegmentedClip:
+        return open_segmented(
+            self.clip.path,
+            workspace=self.workspace,
+            ignore_alpha=self.ignore_alpha,
+            reporter=reporter,
+        )
 
     def _package(
         self, clip: SegmentedClip, program: str, records: Sequence[Any], reporter: Reporter
@@ -304,15 +336,28 @@ class Exports:
         from vfx_matte.pipeline.render.encoding import EncodeOptions
         from vfx_matte.pipeline.render.request import Tools
 
-        settings, green, cut_out, matte, shared = records
+        settings, matte, shared, encode, green, cut_out = records
         return PackageRequest(
             settings=settings,
             green=green,
             cut_out=cut_out,
             matte=matte,
             tools=Tools.chosen(shared.device, self.model, notify=reporter.notify),
-            encode=EncodeOptions.of(green, shared),
+            encode=EncodeOptions.of(encode, shared),
         )
+
+    def _records(self, name: str, options: Mapping[str, Any]) -> list[Any]:
+        """The records of an export's options, of which none may name a file."""
+        # of a file the page could show what its user may not see
+        background = options.get("background")
+        if background not in (None, "") and not str(background).startswith("#"):
+            raise UsageError("the background is a colour here", hint='write it as "#rrggbb"')
+        if background and name.startswith(PACKAGE):
+            raise UsageError(
+                "the green screen of a package has a key behind the subject, and no background",
+                hint=f"choose a {option('key')}, or export a green screen",
+            )
+        return records_of_json(options, *option_records(name), bases=self.records)
 
     def _output(self, path: Path, verified: str) -> JobOutput:
         self._paths.append(path.resolve())
@@ -323,12 +368,3 @@ def _verified(count: int, checks: Sequence[Check]) -> str:
     """What was checked of an output, in a sentence."""
     names = ", ".join(check.name for check in checks)
     return f"1 frame verified: {names}" if count == 1 else f"{count} frames verified: {names}"
-
-
-def _records(name: str, options: Mapping[str, Any]) -> list[Any]:
-    """The records of an export's options, of which none may name a file."""
-    # of a file the page could show what its user may not see
-    background = options.get("background")
-    if background not in (None, "") and not str(background).startswith("#"):
-        raise UsageError("the background is a colour here", hint='write it as "#rrggbb"')
-    return records_of_json(options, *option_records(name))

@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
-
-import numpy as np
 
 from vfx_matte._version import __version__
 from vfx_matte.detect.text import lack_of_text_detector
@@ -22,14 +21,19 @@ from vfx_matte.masks import Mask, object_ids
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.first_mask.making import masked_objects
 from vfx_matte.pipeline.first_mask.records import MOST_OBJECTS, MaskedObject
-from vfx_matte.pipeline.next_steps import mask_command, workspace_option
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
-from vfx_matte.pipeline.propagator import PropagatorOptions, named_settings
+from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.ahead import RunAhead
 from vfx_matte.pipeline.segment.cuts import find_cuts
 from vfx_matte.pipeline.segment.text import find_objects, text_prompt
 from vfx_matte.pipeline.studio.ahead import PropagationAhead
-from vfx_matte.pipeline.studio.exports import PACKAGE, Exports, option_records
+from vfx_matte.pipeline.studio.commands import (
+    StartOptions,
+    export_command,
+    mask_commands,
+    segment_command,
+)
+from vfx_matte.pipeline.studio.exports import Exports
 from vfx_matte.pipeline.studio.frame_server import FrameServer
 from vfx_matte.pipeline.studio.jobs import Job, JobQueue, JobReporter, Listener
 from vfx_matte.pipeline.studio.open_frames import OpenFrames
@@ -39,10 +43,8 @@ from vfx_matte.pipeline.studio.state import OpenMarks, ProjectObject, marks_to_p
 from vfx_matte.pipeline.studio.ways import Chosen, Ways, changed, ways
 from vfx_matte.references.files import load_mask_picture
 from vfx_matte.references.reading import read_references
-from vfx_matte.wording import Value, command
 from vfx_matte.workspace import Workspace, write_text
 from vfx_matte.workspace.manifest import SourceStamp
-from vfx_matte.workspace.mask_archive import mask_digest
 
 _CUTS_FILE = "cuts.json"
 # the page is loaded meanwhile, which takes all of a small machine
@@ -148,9 +150,11 @@ class Studio:
         model: Path,
         propagator: PropagatorOptions,
         fetch: bool,
+        started: StartOptions,
         reporter: Reporter,
     ) -> None:
         self._clip, self._project, self._reporter = clip, project, reporter
+        self._started = started
         self._given, self._stamp = propagator, stamp
         self._model, self._fetch = model, fetch
         # what is named when the program is started counts
@@ -166,7 +170,10 @@ class Studio:
         )
         self._jobs = JobQueue(self._tell, reporter.spell, working=self._frames.rest)
         self._ahead = PropagationAhead(self._begin_ahead)
-        self._exports = Exports(clip, workspace=workspace, model=model, project=project)
+        self._exports = Exports(
+            clip, workspace=workspace, model=model, project=project, records=started.records,
+            ignore_alpha=started.ignore_alpha,
+        )  # fmt: skip
         self._facts = _facts(clip, stamp)
         self._cuts: tuple[int, ...] | None = None
         self._cuts_known = threading.Event()
@@ -185,6 +192,7 @@ class Studio:
         model: Path,
         propagator: PropagatorOptions,
         fetch: bool = True,
+        started: StartOptions | None = None,
         reporter: Reporter,
     ) -> Self:
         """Open a clip, with the work that was done on it.
@@ -195,6 +203,7 @@ class Studio:
             model: folder of network weights.
             propagator: how masks are propagated.
             fetch: whether small weights may be fetched.
+            started: what else the program was started with; None is nothing.
             reporter: receives notices, and spells options.
 
         Raises:
@@ -207,7 +216,7 @@ class Studio:
         project = Project(own, timeline=clip.info.timeline, shape=clip.info.shape, stamp=stamp)
         return cls(
             clip, project, stamp=stamp, workspace=workspace, model=model, propagator=propagator,
-            fetch=fetch, reporter=reporter,
+            fetch=fetch, started=started or StartOptions(), reporter=reporter,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -601,62 +610,25 @@ class Studio:
         """What stands out in the masks, the worst first; see `pipeline.review.qc`."""
         return self._exports.problems(self._propagator)
 
-    def commands(self, name: str = "greenback") -> list[str]:
+    def commands(
+        self, name: str = "greenback", options: Mapping[str, Any] = MappingProxyType({})
+    ) -> list[str]:
         """Commands that make the same masks, and the same export, as `wording.command` has them.
 
         Args:
             name: of an export, see `Exports.work`.
+            options: likewise.
 
         Raises:
-            UsageError: there is no such export.
+            UsageError: no such export, or an option that it does not have.
         """
-        option_records(name)
-        state, number = self._project.state, self._facts.first_number
-        part: dict[str, Value | list[str]] = {}
-        if state.first is not None:
-            part["start"] = number + state.first
-        if state.last is not None:
-            part["stop"] = number + state.last + 1
-        path = self._clip.path
-        where = workspace_option(self._project.workspace.folder.parent)
-        lines = (
-            *self._mask_commands(),
-            command("segment", path, **self._masks_options(), **where),
-            command("package", path, target=name.removeprefix(PACKAGE), **where)
-            if name.startswith(PACKAGE)
-            else command(name, path, **part, **where),
-        )
-        return list(lines)
-
-    def _mask_commands(self) -> list[str]:
-        """The command that makes the mask of the open marks, where they began with none."""
-        marks = self._project.state.marks
-        if marks is None or marks.base != mask_digest(np.zeros(self._clip.info.shape, np.uint8)):
-            return []
-        number = self._facts.first_number + marks.index
+        self._exports.require(name, options)
+        clip, project, chosen, started = self._clip, self._project, self._chosen, self._started
         return [
-            mask_command(
-                self._clip.path,
-                number,
-                marks.marks,
-                object_id=marks.object_id,
-                method=self._chosen.method,
-            )
+            *mask_commands(clip, project, chosen, started),
+            segment_command(clip, project, chosen, self._propagator, started),
+            export_command(clip, project, name, options, started),
         ]
-
-    def _masks_options(self) -> dict[str, Value | list[str]]:
-        """The options of `segment` that make the same masks."""
-        folder, state = self._project.workspace.references_folder, self._project.state
-        enabled = state.enabled_references()
-        found = self._chosen.found
-        options = named_settings(self._propagator)
-        # what a text found, and nothing else, is found again by the text
-        is_whole = (state.first, state.last) == (None, None)
-        if found is not None and is_whole:
-            text, index, digest = found
-            if {index: digest} == {at: one.digest for at, one in enabled.items()}:
-                return {"text": text, "update": True, **options}
-        return {"masks": str(folder), "update": True, **options}
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Receive events until the function that this gives is called; see `docs/studio.md`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Path, Query
+from fastapi import APIRouter, Body, Header, Path
 from fastapi.responses import StreamingResponse
 
 from vfx_matte.pipeline.records import as_json
@@ -110,13 +110,10 @@ async def options(service: Served) -> JsonResponse:
     return JsonResponse(as_json(option_facts(service.options), service.speller))
 
 
-@router.get("/commands")
-async def commands(
-    service: Served,
-    name: Annotated[str, Query(max_length=40, pattern="^[a-z]+(:[a-z]+)?$")] = "greenback",
-) -> JsonResponse:
+@router.post("/commands")
+async def commands(service: Served, body: CheckBody) -> JsonResponse:
     """Command lines that would make the same masks and the same export."""
-    lines = await service.call(service.studio.commands, name)
+    lines = await service.call(service.studio.commands, body.name, body.options)
     return JsonResponse([service.speller.typed(line) for line in lines])
 
 

@@ -32,7 +32,10 @@ export class Exporting {
     this.asking = null;
     /** @type {AbortController | null} */
     this.checking = null;
+    /** @type {AbortController | null} */
+    this.listing = null;
     this.check = debounced(() => this.askWhether(), PREVIEW_AFTER_MS);
+    this.listCommands = debounced(() => this.showCommands(), PREVIEW_AFTER_MS);
     this.preview = debounced(() => this.fetchPreview(), PREVIEW_AFTER_MS);
     byId("export-close").addEventListener("click", () => this.dialog.close());
     byId("export-form").addEventListener("submit", (/** @type {Event} */ event) =>
@@ -72,7 +75,7 @@ export class Exporting {
         programs.disabled = name !== "package";
         this.renderOptions();
         this.preview();
-        this.check();
+        this.changed();
       });
       return el("label", { class: "choice" }, radio, t(text));
     });
@@ -85,21 +88,21 @@ export class Exporting {
     programs.disabled = this.render !== "package";
     programs.addEventListener("change", () => {
       this.program = programs.value;
-      this.check();
+      this.changed();
     });
     fields.replaceChildren(fields.firstElementChild, ...choices, programs);
   }
 
   /** The options of the present choice: own ones first, rarer ones folded. */
   renderOptions() {
-    const { groups } = RENDERS.find(({ name }) => name === this.render) ?? RENDERS[0];
-    const seen = new Set();
+    const { groups, without = [] } = this.kind;
+    const seen = new Set(without);
     const made = [];
     const rare = [];
     for (const group of [...groups, "render"]) {
       // an option that two groups share is asked once
       const fields = this.options.filter(
-        (option) => option.group === group && !seen.has(option.name) && !HIDDEN.has(option.name),
+        (option) => option.group === group && !seen.has(option.name),
       );
       for (const { name } of fields) seen.add(name);
       rare.push(...fields.filter(({ name }) => ENCODING.has(name)));
@@ -127,9 +130,13 @@ export class Exporting {
 
   /** The names that the present choice knows. */
   known() {
-    const { groups } = RENDERS.find(({ name }) => name === this.render) ?? RENDERS[0];
+    const { groups, without = [] } = this.kind;
     const all = new Set([...groups, "render"]);
-    return new Set(this.options.filter(({ group }) => all.has(group)).map(({ name }) => name));
+    return new Set(
+      this.options
+        .filter(({ group, name }) => all.has(group) && !without.includes(name))
+        .map(({ name }) => name),
+    );
   }
 
   /** What is chosen, of what the present choice knows. */
@@ -192,7 +199,13 @@ export class Exporting {
     if (value === "" || value === null || value === option.default) delete this.chosen[option.name];
     else this.chosen[option.name] = value;
     this.preview();
+    this.changed();
+  }
+
+  /** What is to be made, or how, is another. */
+  changed() {
     this.check();
+    this.listCommands();
   }
 
   /** As wide as the picture is on screen, in its pixels. */
@@ -235,6 +248,11 @@ export class Exporting {
       const { message, hint } = /** @type {any} */ (error);
       note.textContent = [t(message), t(hint)].filter(Boolean).join(" — ");
     }
+  }
+
+  /** What is chosen, and its options. */
+  get kind() {
+    return RENDERS.find(({ name }) => name === this.render) ?? RENDERS[0];
   }
 
   /** The server's name of what is chosen. */
@@ -300,10 +318,18 @@ export class Exporting {
 
   async showCommands() {
     if (!byId("commands-part").open) return;
-    const { name } = this;
-    const lines = await this.app.api
-      .json("GET", "commands", { query: { name } })
-      .catch(() => []);
+    this.listing?.abort();
+    const abort = new AbortController();
+    this.listing = abort;
+    let lines = [];
+    try {
+      lines = await this.app.api.json("POST", "commands", {
+        json: { name: this.name, options: this.given() }, signal: abort.signal,
+      });
+    } catch (error) {
+      // what is wrong with the options stands above
+      if (error instanceof DOMException) return;
+    }
     byId("commands").textContent = lines.join("\n");
   }
 
@@ -394,9 +420,7 @@ function saysOf(job) {
   return job.total ? `${job.done} / ${job.total}` : "";
 }
 
-/** Not asked here: the machine decides, or the choice above does. */
-const HIDDEN = new Set(["device", "target", "objects", "outputs"]);
 /** Seldom changed. */
-const ENCODING = new Set(["codec", "preset", "quality", "pixel_format", "start_number"]);
+const ENCODING = new Set(["codec", "preset", "quality", "pixel_format"]);
 /** Of the file, not of the picture. */
 const NO_PREVIEW = new Set([...ENCODING, "sound"]);

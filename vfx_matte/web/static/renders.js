@@ -1,6 +1,9 @@
 /** What can be exported, by the server's names. */
 
-/** Name of the render, text, and groups of its own options. */
+/**
+ * Name of the render, text, groups of its own options, and those of them that it does not have.
+ * @type {{ name: string, text: string, groups: string[], without?: string[] }[]}
+ */
 export const RENDERS = [
   { name: "greenback", text: "Green screen", groups: ["edges", "greenback"] },
   { name: "alpha", text: "Cut-out with alpha", groups: ["edges", "alpha"] },
@@ -8,7 +11,7 @@ export const RENDERS = [
   { name: "overlay", text: "Overlay for review", groups: ["edges", "overlay"] },
   {
     name: "package", text: "Package for a program",
-    groups: ["edges", "greenback", "alpha", "package"],
+    groups: ["edges", "greenback", "alpha", "package"], without: ["background"],
   },
 ];
 

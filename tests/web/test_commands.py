@@ -1,0 +1,240 @@
+"""The commands that the page shows make the files that its queue made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from support.clips import VFR_PTS
+from support.command_line import CommandLine, two_objects
+from support.served import StudioProcess, starting
+from support.studio_server import Client
+
+pytestmark = pytest.mark.slow
+
+NAME = """my "best" clip's #1, 100%s $HOME 片段.mp4"""
+CONFIG = """\
+[greenback]
+key = blue
+[edges]
+method = median
+[render]
+sound = no
+[segment]
+cuts = ignore
+soft = yes
+"""
+
+Start = Callable[..., StudioProcess]
+
+
+@pytest.fixture
+def start(
+    cli: CommandLine, take: Callable[..., Path], make_clip: Callable[..., Path]
+) -> Iterator[Start]:
+    take(make_clip("clip.mp4", pts=VFR_PTS), NAME)
+
+    def begin(*arguments: str) -> subprocess.Popen[str]:
+        return cli.start("studio", NAME, "--no-browser", *arguments)
+
+    with starting(begin, StudioProcess) as lent:
+        yield lent
+
+
+def made(page: Client, body: dict[str, Any]) -> dict[str, Any]:
+    """A job once it is done."""
+    answer = page("POST", "/api/jobs", body)
+    assert answer.status == 200, answer.body
+    job = answer.json
+    for _ in range(1200):
+        (now,) = [one for one in page("GET", "/api/project").json["jobs"] if one["id"] == job["id"]]
+        if now["state"] not in ("waiting", "running"):
+            assert now["state"] == "done", now
+            found: dict[str, Any] = now
+            return found
+        time.sleep(0.05)
+    raise AssertionError(now)
+
+
+def run_in_shell(line: str, folder: Path) -> None:
+    """A command as a person pastes it."""
+    (folder / "bin").mkdir(exist_ok=True)
+    program = folder / "bin" / "vfx-matte"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m vfx_matte "$@"\n')
+    program.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    ran = subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, (line, ran.stderr)
+
+
+def content(path: Path) -> bytes:
+    """What a file holds; of Matroska, which has a random number in it, the packets with times."""
+    if path.suffix != ".mkv":
+        return path.read_bytes()
+    with av.open(f"file:{path}") as container:
+        packets = [
+            (one.stream_index, one.pts, one.dts, one.time_base, bytes(one))
+            for one in container.demux()
+        ]
+    return repr(packets).encode()
+
+
+def digests(path: Path) -> dict[str, str]:
+    """What a file, or every file of a folder, holds; reports tell when they were written."""
+    files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
+    return {
+        one.relative_to(path.parent).as_posix(): hashlib.sha256(content(one)).hexdigest()
+        for one in files
+        if one.suffix != ".json"
+    }
+
+
+EXPORTS: list[tuple[str, dict[str, Any]]] = [
+    ("greenback", {}),
+    ("greenback", {
+        "key": "#12ab56", "edges": "guided", "grow": -2, "stabilize": 0.25, "sound": True,
+        "codec": "libx264", "preset": "veryfast", "quality": 30, "pixel_format": "yuv444p",
+    }),
+    ("greenback", {"background": "#203040", "edges": "feather", "feather": 3.5, "objects": [2]}),
+    ("alpha", {"premultiplied": True, "despill": "green", "despill_strength": 0.5}),
+    ("maskvideo", {"style": "palette", "each_object": True, "median": 5}),
+    ("overlay", {"alpha": 0.25, "legend": True, "target": "premiere"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "exports"),
+    [
+        (("--config", "own config.ini", "--workspace", "my work"), EXPORTS[:3]),
+        ((), EXPORTS[3:]),
+    ],
+)
+def test_the_commands_make_what_the_queue_made(
+    start: Start, typed: tuple[str, ...], exports: list[tuple[str, dict[str, Any]]]
+) -> None:
+    folder = Path.cwd()
+    if typed:
+        (folder / "own config.ini").write_text(CONFIG)
+    studio = start(*typed)
+    page = studio.page
+    # what was clicked, and what was painted by hand beside it
+    click = {"object": 1, "clicks": [{"x": 30, "y": 32, "object": True}]}
+    assert page("POST", "/api/frames/0/marks", click).status == 200
+    assert page.put_mask(6, two_objects().tobytes()).status == 200
+    page("PATCH", "/api/range", {"first": 2, "last": 8})
+    lines, results = [], {}
+    for name, options in exports:
+        body = {"name": name, "options": options}
+        *masks, export = page("POST", "/api/commands", body).json
+        outputs = made(page, {"kind": "render", **body})["outputs"]
+        for output in outputs:
+            path = Path(output["path"])
+            assert ".0000002-0000008" in path.name
+            results[path, len(lines)] = digests(path)
+            shutil.move(path, folder / f"{len(lines)}-{path.name}")
+        lines.append(export)
+    studio.end(signal.SIGINT)
+    # pasted in the same folder, in their order
+    for line in masks:
+        run_in_shell(line, folder)
+    for place, line in enumerate(lines):
+        run_in_shell(line, folder)
+        for (path, at), before in results.items():
+            if at == place:
+                assert digests(path) == before, line
+                path.unlink()
+    assert len(results) == (len(exports) if typed else len(exports) + 1)  # a file per object
+
+
+def test_the_command_makes_the_package_that_the_queue_made(start: Start) -> None:
+    folder = Path.cwd()
+    studio = start()
+    page = studio.page
+    assert page.put_mask(0, two_objects().tobytes()).status == 200
+    options = {
+        "key": "magenta", "edges": "median", "outputs": "alpha,greenback", "media": "copy",
+        "premultiplied": True, "fps": "30",
+    }  # fmt: skip
+    body = {"name": "package:aftereffects", "options": options}
+    masks, export = page("POST", "/api/commands", body).json
+    (output,) = made(page, {"kind": "render", **body})["outputs"]
+    path = Path(output["path"])
+    before = digests(path)
+    shutil.move(path, folder / "before")
+    studio.end(signal.SIGINT)
+    run_in_shell(masks, folder)
+    run_in_shell(export, folder)
+    assert digests(path) == before
+    assert len(before) > 3
+
+
+def test_a_package_has_no_background(start: Start) -> None:
+    page = start().page
+    page.put_mask(0, two_objects().tobytes())
+    body = {"name": "package:capcut", "options": {"background": "#101010"}}
+    for path in ("/api/check", "/api/commands"):
+        answer = page("POST", path, body)
+        assert (answer.status, "no background" in answer.json["message"]) == (400, True)
+        assert "“key”" in answer.json["hint"]
+
+
+def test_a_preview_and_an_export_begin_with_what_config_ini_says(start: Start) -> None:
+    Path("config.ini").write_text("[greenback]\nkey = #102030\n[edges]\nmethod = hard\n")
+    page = start().page
+    page.put_mask(0, two_objects().tobytes())
+    asked = [
+        page("POST", "/api/frames/0/preview", {"options": options}).body
+        for options in ({}, {"key": "#102030", "edges": "hard"}, {"key": "green"})
+    ]
+    assert asked[0] == asked[1] != asked[2]
+    (facts,) = [one for one in page("GET", "/api/options").json if one["name"] == "key"]
+    assert facts["default"] == "#102030"
+
+
+def test_the_commands_carry_the_rate_of_a_sequence(
+    cli: CommandLine, make_clip: Callable[..., Path]
+) -> None:
+    cli.folder.joinpath("plates").mkdir()
+    make_clip_frames(make_clip("clip.mp4"), cli.folder / "plates")
+    arguments = ("studio", "plates", "--no-browser", "--fps", "24000/1001")
+    with starting(lambda *_: cli.start(*arguments), StudioProcess) as lent:
+        studio = lent()
+        studio.page.put_mask(0, two_objects().tobytes())
+        lines = studio.page("POST", "/api/commands", {"name": "alpha"}).json
+        made(studio.page, {"kind": "propagate", "direction": "both", "index": 0})
+        studio.end(signal.SIGINT)
+    for line in lines:
+        assert "vfx-matte" in line
+    assert "--fps 24000/1001" in lines[0]
+    before = cli.files("workspace/plates/masks")
+    run_in_shell(lines[0], cli.folder)
+    assert cli.files("workspace/plates/masks") == before
+    manifest = json.loads(Path("workspace/plates/manifest.json").read_text())
+    assert manifest["settings"].get("gaps", "hold") == "hold"
+
+
+def make_clip_frames(clip: Path, folder: Path) -> None:
+    """The first pictures of a clip as an image sequence."""
+    from support.command_line import pictures
+
+    for index, picture in zip(range(6), pictures(clip), strict=False):
+        picture.to_image().save(folder / f"plate.{1001 + index}.png")
