@@ -23,6 +23,12 @@ _CONTROLS = (
     "\\ufffe\\uffff"
 )
 _UNPRINTABLE = re.compile(f"[{_CONTROLS}]")
+# an absolute path of any system: between quotes it may hold spaces, and between words it has a
+# folder at least, as "/" and "/v1" are none
+_ABSOLUTE_PATH = re.compile(
+    r"""(?P<quote>['"])(?:/|[A-Za-z]:[\\/]|\\\\)(?P<quoted>.*?)(?P=quote)"""
+    r"""|(?<![^\s(=,])(?:/[^\s'"/,;)]+|[A-Za-z]:)[\\/](?P<bare>[^\s'",;)]+)"""
+)
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _FORMULA = ("=", "+", "-", "@")
 
@@ -43,6 +49,19 @@ def shortened(text: object, most: int = 60) -> str:
     """
     shown = str(text)
     return shown if len(shown) <= most else f"{shown[: most - 20]}…{shown[-15:]}"
+
+
+def without_folders(text: str) -> str:
+    """A message without the folders of absolute paths, for people who work on other machines:
+    "'/home/ann/a.mp4' is damaged" becomes "'…/a.mp4' is damaged".
+    """
+    return _ABSOLUTE_PATH.sub(_last_part, text)
+
+
+def _last_part(found: re.Match[str]) -> str:
+    path, quote = found["quoted"] or found["bare"] or "", found["quote"] or ""
+    name = re.split(r"[/\\]+", path.rstrip("/\\"))[-1]
+    return f"{quote}…/{name}{quote}"
 
 
 def without_unprintable(name: str) -> str:

@@ -25,7 +25,13 @@ from vfx_matte.errors import (
 )
 from vfx_matte.files.inputs import require_file
 from vfx_matte.media.readers.demuxers import DEMUXERS, open_input
-from vfx_matte.printable import json_text, printable, shell_command, spreadsheet_cell
+from vfx_matte.printable import (
+    json_text,
+    printable,
+    shell_command,
+    spreadsheet_cell,
+    without_folders,
+)
 from vfx_matte.settings import ini
 from vfx_matte.settings.options import OverlaySettings
 from vfx_matte.weights.files import check_container, fingerprint
@@ -116,6 +122,29 @@ def test_text_that_would_be_obeyed_is_shown() -> None:
     assert "\x7f" not in json_text(facts, indent=1)
     assert (spreadsheet_cell("=1+1"), spreadsheet_cell("clip")) == ("'=1+1", "clip")
     assert clip_name(Path("a\x1b\udce9b.mp4")) == "a__b"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("'/home/ann lee/it.mp4' is damaged", "'…/it.mp4' is damaged"),
+        ("\"/home/o'neil/it's.png\" is gone", '"…/it\'s.png" is gone'),
+        ("[Errno 2] No such file: '/srv/a/'", "[Errno 2] No such file: '…/a'"),
+        ("in '/a' and '/b/c'", "in '…/a' and '…/c'"),
+        (r"'C:\\Users\\ann\\a.mp4' and 'D:/x y/b'", "'…/a.mp4' and '…/b'"),
+        (r"'\\\\host\\share\\a.mp4' is empty", "'…/a.mp4' is empty"),
+        (
+            "cannot open /srv/model/net.pth: denied (/etc/x.conf)",
+            "cannot open …/net.pth: denied (…/x.conf)",
+        ),
+        ("--model=/srv/model", "--model=…/model"),
+        ("give shots/a.mp4 at http://127.0.0.1:8000/v1/x, 3/4 or a/b", None),
+        ("file:///etc/passwd is no file of this server", None),
+        ("'…/a' and '../a' and POST /v1", None),
+    ],
+)
+def test_a_message_for_others_has_no_folders(text: str, shown: str | None) -> None:
+    assert without_folders(text) == (shown or text)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")

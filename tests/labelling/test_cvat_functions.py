@@ -28,6 +28,8 @@ from cvat_cli._internal.common import FunctionLoader
 from cvat_sdk.auto_annotation.driver import _DetectionFunctionContextImpl
 from cvat_sdk.masks import decode_mask, encode_mask
 
+from vfx_matte.errors import MaskError
+from vfx_matte.labelling.cvat.parameters import explains
 from vfx_matte.masks import Image, Mask, overlap
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.tracking import TrackSession
@@ -283,6 +285,35 @@ def test_no_mark_is_no_shape_and_bad_marks_are_explained(tmp_path: Path) -> None
         interact("one", image, Prompts(pos_points=((5, 5),), neg_points=((5.5, 5.2),)))
     with pytest.raises(cvataa.BadFunctionError):
         interact("one", image, Prompts(neg_points=((5, 5),)))
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        Prompts(pos_points=((128.5, 50),)),
+        Prompts(pos_points=((60, 50),), neg_points=((60, -1),)),
+        Prompts(pos_points=((1e9, 1e9),)),
+        Prompts(pos_points=((float("nan"), 50),)),
+        Prompts(bounding_box=((130, 10), (190, 60))),
+        Prompts(bounding_box=((float("nan"), 10), (60, 60))),
+        Prompts(bounding_box=((30, 20), (float("inf"), 80))),
+    ],
+)
+def test_marks_that_are_not_in_the_picture_are_refused(prompts: Prompts, tmp_path: Path) -> None:
+    load(kind="interactor", method="graph", model=str(tmp_path))
+    image, _ = scene()
+    with pytest.raises(cvataa.BadFunctionError, match=r"outside|no corners|2×2 pixels inside"):
+        interact("one", image, prompts)
+
+
+def test_people_in_cvat_see_no_folder_of_the_agents_machine(tmp_path: Path) -> None:
+    @explains
+    def fail() -> None:
+        raise MaskError(f"{str(tmp_path / 'xmem.pth')!r} is damaged", hint="fetch it again")
+
+    with pytest.raises(cvataa.BadFunctionError) as caught:
+        fail()
+    assert str(caught.value) == "'…/xmem.pth' is damaged; fetch it again"
 
 
 def test_few_pictures_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

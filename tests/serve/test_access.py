@@ -9,12 +9,13 @@ import re
 import select
 import stat
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from support.labelling_server import serving, track_body
 from support.studio_server import Client
 
-from vfx_matte.errors import OutputError, UsageError
+from vfx_matte.errors import MediaError, OutputError, UsageError, WeightsError
 from vfx_matte.web.guard import SECURITY_HEADERS
 from vfx_matte.web.serve.server import kept_token
 
@@ -165,6 +166,17 @@ def test_errors_show_nothing_of_where_things_lie(tmp_path: Path) -> None:
             assert "secret" not in answer.body.decode()
             assert answer.json["message"]
             assert answer.json["hint"]
+        # what nobody foresaw: any message may have any path of this machine
+        for error in (
+            MediaError(f"{str(tmp_path / 'secret place' / 'x.bin')!r} is damaged"),
+            WeightsError("no network", hint="delete /srv/secret/net.pth"),
+            PermissionError(13, "Permission denied", "/srv/secret/x.bin"),
+        ):
+            with mock.patch.object(client.studio, "file_clip", side_effect=error):
+                answer = client("POST", "/v1/clips", {"path": "broken.mp4"})
+            assert answer.status in (400, 503)
+            assert "secret" not in answer.body.decode()
+            assert "x.bin" in answer.json["message"] or "…/net.pth" in answer.json["hint"]
         # a network that is not there
         models = client("GET", "/v1/models")
         assert str(Path.cwd()) not in models.body.decode()

@@ -148,6 +148,85 @@ def test_a_picture_alone(builtin: Client) -> None:
     assert asked([]).json["data"]["shapes"] == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "data", "text"),
+    [
+        (
+            "point",
+            [SHAPE[1] + 1, 24],
+            "the point 97,24 lies outside of the picture, which is 96×72",
+        ),
+        ("point", [26, -1], "the point 26,-1 lies outside"),
+        ("point", [5000.5, 9000], "lies outside"),
+        ("point", [1e308, 5], "lies outside"),
+        ("point", [float("nan"), 5], "params.marks.0.data.0 is nan: it should be a finite number"),
+        ("point", [5, float("-inf")], "params.marks.0.data.1 is -inf"),
+        ("point", ["26", 24], "params.marks.0.data.0 is '26': it should be a valid number"),
+        ("point", [True, 24], "params.marks.0.data.0 is True"),
+        ("point", [None, 24], "params.marks.0.data.0"),
+        ("point", "26,24", "params.marks.0.data"),
+        ("point", [26, 24, 5], "a point has 2 numbers, not 3"),
+        ("rectangle", [12, 10], "a rectangle has 4 numbers, not 2"),
+        ("rectangle", [100, 10, 140, 38], "the box from 100,10 to 140,38 has less than 2×2 pixels"),
+        ("rectangle", [-40, 10, -2, 38], "has less than 2×2 pixels inside"),
+        ("rectangle", [20, 20, 21, 40], "has less than 2×2 pixels inside"),
+        ("polygon", [1, 2, 3, 4], "params.marks.0.type is 'polygon'"),
+    ],
+)
+def test_marks_that_are_not_in_the_picture_are_refused(
+    builtin: Client, kind: str, data: Any, text: str
+) -> None:
+    mark = {"type": kind, "data": data, "label": 1}
+    body = {"model": "auto", "image": frames(1)[0], "params": {"marks": [mark]}}
+    answer = builtin("POST", "/v1/predict", body)
+    assert answer.status in (400, 422), answer.json
+    assert text in answer.json["message"]
+    assert answer.json["hint"]
+
+
+def test_a_box_that_reaches_out_of_the_picture_ends_at_its_edge(builtin: Client) -> None:
+    found = []
+    for data in ([0, 0, 40, 38], [-300, -9, 40, 38]):
+        mark = {"type": "rectangle", "data": data}
+        body = {"model": "auto", "image": frames(1)[0], "params": {"marks": [mark]}}
+        found.append(builtin("POST", "/v1/predict", body).json["data"])
+    assert found[0] == found[1]
+    assert found[0]["shapes"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"points": [[1.01, 0.5]]}, "points.0.0 is 1.01: it should be less than or equal to 1"),
+        ({"points": [[0.5, -0.01]]}, "points.0.1 is -0.01"),
+        ({"points": [[float("nan"), 0.5]]}, "points.0.0 is nan"),
+        ({"points": [["0.5", 0.5]]}, "points.0.0 is '0.5'"),
+        ({"points": [[0.5]]}, "points.0"),
+        ({"point_labels": [2]}, "point_labels.0 is 2"),
+        ({"frame_index": 0.5}, "frame_index is 0.5"),
+        ({"frame_index": 10**30}, "frame_index is 1"),
+    ],
+)
+def test_clicks_of_a_session_that_are_none_are_refused(
+    client: Client, changes: dict[str, Any], text: str
+) -> None:
+    answer = client("POST", "/v1/video/prompt", click_body(session(client), 0, 5, 5) | changes)
+    assert answer.status == 422, answer.json
+    assert text in answer.json["message"]
+
+
+def test_frames_that_are_not_there_are_named(client: Client) -> None:
+    session_id = session(client)
+    late = {"model": "auto", "frames": frames(), "start_frame_index": LENGTH}
+    for path, body in (
+        ("init", late),
+        ("propagate", {"session_id": session_id, "start_frame": LENGTH}),
+        ("propagate/stream", {"session_id": session_id, "end_frame": LENGTH}),
+    ):
+        answer = client("POST", f"/v1/video/{path}", body)
+        assert (answer.status, answer.json["message"]) == (400, f"there is no frame {LENGTH}")
+
+
 def test_what_is_wrong_is_said(client: Client) -> None:
     session_id = session(client)
     nothing = client("POST", "/v1/video/propagate/stream", {"session_id": session_id})

@@ -153,14 +153,20 @@ class _Parser:
 
     def start(self, tag: str, given: dict[str, str]) -> None:
         if not self._path and tag != "annotations":
-            raise MaskError(f"{self.where} begins with <{shortened(tag)}>, not as CVAT's files do")
+            raise MaskError(
+                f"{self.where} begins with <{shortened(tag)}>, not as CVAT's files do",
+                hint="give annotations.xml of CVAT",
+            )
         self._path.append(tag)
         self._texts = []
         if tag == "image":
             self._image = self._field(given, "id")
             shape = (self._whole(given, "height"), self._whole(given, "width"))
             if self._image in self.frames:
-                raise MaskError(f"{self.where}: two images have the id {self._image!r}")
+                raise MaskError(
+                    f"{self.where}: two images have the id {shortened(repr(self._image))}",
+                    hint="check the file, or export it again",
+                )
             self.frames[self._image] = (given.get("name", ""), shape)
         elif tag == "track":
             self._track = given
@@ -209,7 +215,10 @@ class _Parser:
 
     def doctype(self, *_: object) -> None:
         # entities of a document type can stand for gigabytes, or for other files
-        raise MaskError(f"{self.where} has a document type, which CVAT's files have not")
+        raise MaskError(
+            f"{self.where} has a document type, which CVAT's files have not",
+            hint="give annotations.xml of CVAT",
+        )
 
     def _field(self, given: Mapping[str, str], name: str) -> str:
         if name not in given:
@@ -223,7 +232,8 @@ class _Parser:
         if not text.removeprefix("-").isdecimal() or len(text) > 12:
             raise MaskError(
                 f"{self.where}: {name} of <{self._path[-1]}> is {shortened(repr(text))},"
-                " expected a whole number"
+                " expected a whole number",
+                hint="check the file, or export it again",
             )
         return int(text)
 
@@ -294,7 +304,9 @@ def _parsed(path: Path) -> _Parser:
     except FileNotFoundError as error:
         raise MaskError(f"there is no file {str(path)!r}", hint="check the path") from error
     except OSError as error:
-        raise MaskError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+        raise MaskError(
+            f"{str(path)!r} cannot be read: {error.strerror}", hint="check the file and its folders"
+        ) from error
     except expat.ExpatError as error:
         raise MaskError(
             f"{str(path)!r} is no XML: {error}", hint="give annotations.xml of CVAT"

@@ -21,6 +21,8 @@ MOST_BYTES = 2**29
 holds is in memory at once, and numbers take about four times the room of their text.
 """
 
+_WRITTEN = "correct it, or have the program that wrote it write it again"
+
 
 def read_json(path: Path) -> Any:  # noqa: ANN401  what the file holds
     """What a JSON file holds.
@@ -85,14 +87,16 @@ class Entry:
     def of(cls, data: object, where: str) -> Entry:
         """Raises MaskError where `data` is no object of JSON."""
         if not isinstance(data, dict):
-            raise MaskError(f"{where} is {shortened(repr(data))}, expected an object with fields")
+            raise MaskError(
+                f"{where} is {shortened(repr(data))}, expected an object with fields", hint=_WRITTEN
+            )
         return cls(data, where)
 
     @classmethod
     def list_of(cls, data: object, where: str) -> list[Entry]:
         """Raises MaskError where `data` is no list of objects of JSON."""
         if not isinstance(data, list):
-            raise MaskError(f"{where} is {shortened(repr(data))}, expected a list")
+            raise MaskError(f"{where} is {shortened(repr(data))}, expected a list", hint=_WRITTEN)
         return [cls.of(one, f"{where}[{place}]") for place, one in enumerate(data)]
 
     def has(self, name: str) -> bool:
@@ -147,4 +151,4 @@ class Entry:
 
     def _wrong(self, name: str, expected: str) -> MaskError:
         value = shortened(repr(self.data[name])) if name in self.data else "missing"
-        return MaskError(f"{self.where}.{name} is {value}, expected {expected}")
+        return MaskError(f"{self.where}.{name} is {value}, expected {expected}", hint=_WRITTEN)

@@ -108,7 +108,9 @@ def _region(entry: Entry, shape: tuple[int, int]) -> rle.RLE:
         except (OverflowError, TypeError, ValueError):
             corners = np.empty(0)
         if corners.ndim != 2 or corners.shape[1] != 2:
-            raise MaskError(f"{value.where}.points is no list of corners")
+            raise MaskError(
+                f"{value.where}.points is no list of corners", hint="export it again as JSON"
+            )
         # in per cent of the picture
         return rle.from_polygons([(corners * (width, height) / 100).reshape(-1).tolist()], shape)
     rle.require_shape(shape)

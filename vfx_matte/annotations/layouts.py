@@ -179,7 +179,8 @@ def _labels(folder: Path, name: str) -> dict[int, ObjectLabel]:
     for key in objects.data:
         if not (key.isascii() and key.isdecimal() and int(key[:4]) in range(1, MOST_OBJECTS + 1)):
             raise MaskError(
-                f"{objects.where} has the object {shortened(repr(key))}, expected 1 to 255"
+                f"{objects.where} has the object {shortened(repr(key))}, expected 1 to 255",
+                hint="check the file, or export it again",
             )
         entries[int(key)] = objects.entry(key)
     return _from_meta(entries)

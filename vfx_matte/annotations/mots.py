@@ -137,7 +137,10 @@ def read_mots(path: Path, *, clip_name: str = "") -> Annotations:
         names |= _class_names(facts)
         size = [Entry({"size": one}, FACTS).whole("size") for one in facts.items("size")]
         if len(size) != 2:
-            raise MaskError(f"{FACTS}.size has {len(size)} numbers, expected [H, W]")
+            raise MaskError(
+                f"{FACTS}.size has {len(size)} numbers, expected [H, W]",
+                hint="check the file, or export it again",
+            )
         shape = shape or (size[0], size[1])
     # 2. an object's own id, where no two classes share one
     own = {track % _PER_CLASS: track for _, track, _, _ in rows}
@@ -158,7 +161,10 @@ def read_mots(path: Path, *, clip_name: str = "") -> Annotations:
         stated, numbers_from = frame_numbers([""] * len(stated), stated)
         numbers = dict(enumerate(stated))
         if unknown := sorted(set(layers) - set(numbers)):
-            raise MaskError(f"{text.name} has frame {unknown[0]}, {FACTS} does not know it")
+            raise MaskError(
+                f"{text.name} has frame {unknown[0]}, {FACTS} does not know it",
+                hint=f"delete {FACTS}, or export both again",
+            )
     assert shape is not None
     frames = [
         FrameAnnotation(
@@ -176,7 +182,10 @@ def _class_names(facts: Entry) -> dict[int, str]:
     """By the id of a class."""
     names = facts.entry("classes").data
     if wrong := [key for key in names if not (key.isascii() and key.isdecimal() and len(key) < 10)]:
-        raise MaskError(f"{FACTS}.classes has {shortened(repr(wrong[0]))}, expected a whole number")
+        raise MaskError(
+            f"{FACTS}.classes has {shortened(repr(wrong[0]))}, expected a whole number",
+            hint="check the file, or export it again",
+        )
     return {int(key): str(name) for key, name in names.items()}
 
 
@@ -217,7 +226,9 @@ def _rows(
     except FileNotFoundError as error:
         raise MaskError(f"there is no file {str(path)!r}", hint="check the path") from error
     except OSError as error:
-        raise MaskError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+        raise MaskError(
+            f"{str(path)!r} cannot be read: {error.strerror}", hint="check the file and its folders"
+        ) from error
     except UnicodeDecodeError as error:
         raise MaskError(f"{str(path)!r} is no MOTS text", hint="check the file") from error
     shape, rows = None, []
@@ -242,7 +253,10 @@ def _rows(
                 f"{path.name}, line {number}: {error.message}", hint=error.hint
             ) from error
         if place < 0 or track < 0 or (shape is not None and shape != region.shape):
-            raise MaskError(f"{path.name}, line {number} does not go with the lines before it")
+            raise MaskError(
+                f"{path.name}, line {number} does not go with the lines before it",
+                hint="check the file, or export it again",
+            )
         shape = region.shape
         rows.append((place, track, class_id, region))
     return shape, rows

@@ -61,7 +61,10 @@ def object_from_json(entry: Entry) -> tuple[int, ObjectLabel]:
     """What `object_to_json` wrote. Raises MaskError."""
     object_id = entry.whole("id")
     if not 1 <= object_id <= MOST_OBJECTS:
-        raise MaskError(f"{entry.where}.id is {shortened(object_id)}, expected 1 to {MOST_OBJECTS}")
+        raise MaskError(
+            f"{entry.where}.id is {shortened(object_id)}, expected 1 to {MOST_OBJECTS}",
+            hint="check the file, or export it again",
+        )
     score = entry.number("score") if entry.has("score") else None
     return object_id, ObjectLabel(entry.text("name"), entry.text("class_name"), score)
 

@@ -144,19 +144,28 @@ def from_json(data: object) -> RLE:
         MaskError: it is something else, or damaged.
     """
     if not isinstance(data, Mapping):
-        raise MaskError(f"run lengths are {shortened(repr(data))}, expected size and counts")
+        raise MaskError(
+            f"run lengths are {shortened(repr(data))}, expected size and counts",
+            hint="check the file, or export it again",
+        )
     size, counts = data.get("size"), data.get("counts")
     if not (
         isinstance(size, list)
         and len(size) == 2
         and all(isinstance(side, int) and 0 < side <= MOST_PIXELS for side in size)
     ):
-        raise MaskError(f"size of run lengths is {shortened(repr(size))}, expected [H, W]")
+        raise MaskError(
+            f"size of run lengths is {shortened(repr(size))}, expected [H, W]",
+            hint="check the file, or export it again",
+        )
     shape = (int(size[0]), int(size[1]))
     if isinstance(counts, list) and all(type(run) is int for run in counts):
         return from_runs(shape, counts)
     if not isinstance(counts, str):
-        raise MaskError(f"counts of run lengths are {shortened(repr(counts))}, expected text")
+        raise MaskError(
+            f"counts of run lengths are {shortened(repr(counts))}, expected text",
+            hint="check the file, or export it again",
+        )
     # again from the runs: every region has one form, and what is damaged goes no further
     return from_runs(shape, _decompressed(counts).tolist())
 

@@ -26,6 +26,7 @@ from vfx_matte.labelling.messages import LogReporter, as_path, told
 from vfx_matte.masks import Image, Mask
 from vfx_matte.pipeline.propagator import PropagatorOptions, helping_weights
 from vfx_matte.pipeline.tracking import Picture, RegionTracker, SteppedTrack
+from vfx_matte.printable import without_folders
 from vfx_matte.settings.options import PathsSettings, SegmentSettings
 from vfx_matte.wording import as_python
 
@@ -217,5 +218,7 @@ def _rgb(frame: Image) -> Image:
 
 
 def _explained(error: VfxMatteError) -> UsageError:
-    """The error with its hint in its text, which is all that Supervisely shows."""
-    return UsageError(told(error, as_python))
+    """The error with its hint in its text, which is all that Supervisely shows; where files lie on
+    the app's machine is nothing for whoever works there.
+    """
+    return UsageError(without_folders(told(error, as_python)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +14,8 @@ from vfx_matte.pipeline.studio import SupersededError
 from vfx_matte.printable import shortened
 from vfx_matte.web.answers import bug, error_response, status_of
 
+# characters of a wrong text, more than `shortened` leaves
+_SHOWN = 100
 _STATUS_TEXTS = {404: "there is no such address", 405: "the address has no such method"}
 
 
@@ -76,14 +79,23 @@ def answer_errors(app: FastAPI, speller: Callable[[str], str]) -> None:
 
 
 def _complaint(error: RequestValidationError) -> tuple[str, str]:
-    """What is wrong with the first value that does not fit, and what else does not."""
+    """What is wrong with the first value that does not fit, and how many others there are."""
     found = error.errors()
-    texts = []
-    for one in found:
-        # the first part says "body" or "query", which people need not know
-        place = ".".join(str(part) for part in one["loc"][1:]) or "the body"
-        texts.append(
-            f"{shortened(place)}: {shortened(one['msg'].removeprefix('Value error, '), 120)}"
-        )
-    more = len(texts) - 1
-    return texts[0], f"and {more} more" if more else "correct it, and send it again"
+    first = found[0]
+    # the first part says "body" or "query", which people need not know
+    place = ".".join(str(part) for part in first["loc"][1:]) or "the body"
+    others = f", and {len(found) - 1} more," if len(found) > 1 else ""
+    return f"{shortened(place)}{_said(first)}", f"correct it{others} and send it again"
+
+
+def _said(found: Mapping[str, Any]) -> str:
+    """What is wrong with one value."""
+    if found["type"] == "missing":
+        return " is missing"
+    text = str(found["msg"]).removeprefix("Value error, ").replace(" after validation", "")
+    text = text.replace("Input should", "it should", 1)
+    given = found.get("input")
+    # a text may be a whole picture; of what is in lists and objects it is said where it is
+    given = given[:_SHOWN] if isinstance(given, str) else given
+    shown = f" is {shortened(repr(given))}" if isinstance(given, int | float | str) else ""
+    return f"{shown}: {shortened(text, 120)}"

@@ -101,6 +101,11 @@ class BodyRule:
     seconds: float | None = None
     """How long one may take to arrive; None is BODY_SECONDS, and it never pauses for longer."""
 
+    most_values: int | None = None
+    """How many values JSON may hold; None = any number. Three bytes of text may become a list of
+    64, and each wrong value a message, while frames are few values, however large they are.
+    """
+
     turns: asyncio.Semaphore | None = None
     """How many large bodies by this rule are in memory at a time: a request waits for its turn
     before its body is read, and keeps it until it is answered.
@@ -185,6 +190,7 @@ class Guard:
                 body = await _read_body(scope, receive, rule)
                 if body:
                     _check_type(scope, rule)
+                    _check_values(scope, body, rule)
                 if body is not None:  # else nobody is there any more
                     await self.app(scope, _Replay(body, receive), answer)
         except _RefusedError as refused:
@@ -312,10 +318,25 @@ async def _read_body(scope: Scope, receive: Receive, rule: BodyRule) -> bytes | 
 
 def _check_type(scope: Scope, rule: BodyRule) -> None:
     """Raise _RefusedError when a body has another type than the request may have."""
-    kind = (_header(scope, "content-type") or "").partition(";")[0].strip().lower()
-    if kind not in rule.types:
+    if _kind(scope) not in rule.types:
         expected = " or ".join(one for one in rule.types if one)
         raise _RefusedError(415, "the request has a body of another type", f"expected {expected}")
+
+
+def _check_values(scope: Scope, body: bytes, rule: BodyRule) -> None:
+    """Raise _RefusedError when JSON has more values than the request may have."""
+    if rule.most_values is None or not _kind(scope).endswith("json"):
+        return
+    # as many values at most; inside of texts these are rare
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > rule.most_values:
+        raise _RefusedError(
+            413, "the request has too many values", f"at most {rule.most_values:,} are taken"
+        )
+
+
+def _kind(scope: Scope) -> str:
+    """The content type, without parameters."""
+    return (_header(scope, "content-type") or "").partition(";")[0].strip().lower()
 
 
 class _Replay:

@@ -64,7 +64,10 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind)
     except OSError as error:
-        raise UsageError(f"{option('host', host)} is not known: {error.strerror}") from None
+        raise UsageError(
+            f"{option('host', host)} is not known: {error.strerror}",
+            hint="give an address of this machine",
+        ) from None
     try:
         # a port that was used a minute ago is free; Windows would share it with another program
         if sys.platform != "win32":

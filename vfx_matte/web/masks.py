@@ -17,6 +17,7 @@ Ids = npt.NDArray[np.uint8]
 _LEVEL = 1
 # gzip's form of what zlib packs: window bits 15, plus 16
 _GZIP = 31
+_AGAIN = "pack it once, and send it again"
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -58,6 +59,7 @@ def unpacked(body: bytes, encoding: str, *, width: int, height: int) -> Ids:
             413 if len(ids) > pixels else 400,
             f"the mask has {'more than' if len(ids) > pixels else 'only'}"
             f" {min(len(ids), pixels):,} pixels, the clip is {width}×{height}",
+            "send one byte per pixel",
         )
     return np.frombuffer(bytearray(ids), np.uint8).reshape(height, width)
 
@@ -69,13 +71,13 @@ def _inflated(body: bytes, most: int) -> bytes:
     try:
         ids = unpacker.decompress(body, most + 1)
     except zlib.error:
-        raise RequestError(400, "the mask is no gzip data, or it is damaged") from None
+        raise RequestError(400, "the mask is no gzip data, or it is damaged", _AGAIN) from None
     if len(ids) <= most and not unpacker.eof:
         # the checksum at the end may still be due after the last byte
-        raise RequestError(400, "the mask's gzip data is cut off")
+        raise RequestError(400, "the mask's gzip data is cut off", _AGAIN)
     # a second member would be legal gzip, and is nothing that the page sends
     if unpacker.unused_data:
-        raise RequestError(400, "there is something after the mask's gzip data")
+        raise RequestError(400, "there is something after the mask's gzip data", _AGAIN)
     return ids
 
 

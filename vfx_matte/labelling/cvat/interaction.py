@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 
 import cvat_sdk.auto_annotation as cvataa
@@ -21,8 +20,8 @@ from vfx_matte.labelling.cvat.parameters import (
 )
 from vfx_matte.labelling.cvat.shapes import MASK, points_of
 from vfx_matte.labelling.messages import LogReporter
-from vfx_matte.pipeline.first_mask import Box, Click, Marking, Marks, PictureOpener
-from vfx_matte.pipeline.tracking import Picture
+from vfx_matte.pipeline.first_mask import Box, Marking, Marks, PictureOpener
+from vfx_matte.pipeline.tracking import Picture, box_between, click_at
 
 _PARAMETERS = {"method", "model", "fetch"}
 # a 4K one takes some 300 MB, and CVAT keeps pictures for ten minutes
@@ -66,7 +65,8 @@ class Interaction:
         """The mask of what is marked, with its confidence; none where nothing is found.
 
         Raises:
-            BadFunctionError: the marks contradict each other, or only say what is not meant.
+            BadFunctionError: the marks contradict each other, lie outside of the picture, or only
+                say what is not meant.
         """
         del context
         marks = _marks(prompts, pp_image)
@@ -116,28 +116,16 @@ def interactor(parameters: dict[str, Value]) -> Interaction:
 
 
 def _marks(prompts: cvataa.InteractionPrompts, picture: Picture) -> Marks:
-    """CVAT's prompts, which are between pixels, as marks on pixels."""
+    """CVAT's prompts, which are between pixels, as marks on pixels. Raises UsageError where they
+    lie outside of the picture.
+    """
     height, width = picture.image.shape[:2]
-
-    def click(point: tuple[float, float], *, is_object: bool) -> Click:
-        # the pixel that the point lies in; the lower right corner belongs to the last one
-        x, y = point
-        return Click(
-            min(max(math.floor(x), 0), width - 1),
-            min(max(math.floor(y), 0), height - 1),
-            is_object,
-        )
-
     box: Box | None = None
     if prompts.bounding_box is not None:
-        (x1, y1), (x2, y2) = prompts.bounding_box
-        left, right = max(math.floor(min(x1, x2)), 0), min(math.ceil(max(x1, x2)), width)
-        top, bottom = max(math.floor(min(y1, y2)), 0), min(math.ceil(max(y1, y2)), height)
-        box = (left, top, right - left, bottom - top)
-    return Marks(
-        box,
-        (
-            *(click(point, is_object=True) for point in prompts.pos_points),
-            *(click(point, is_object=False) for point in prompts.neg_points),
-        ),
+        box = box_between(*prompts.bounding_box, width=width, height=height)
+    clicks = (
+        click_at(*point, is_object=is_object, width=width, height=height)
+        for points, is_object in ((prompts.pos_points, True), (prompts.neg_points, False))
+        for point in points
     )
+    return Marks(box, tuple(clicks))

@@ -12,6 +12,7 @@ from cvat_sdk.auto_annotation import BadFunctionError
 
 from vfx_matte.errors import UsageError, VfxMatteError
 from vfx_matte.labelling.messages import as_path, told, typed
+from vfx_matte.printable import without_folders
 from vfx_matte.settings.options import PathsSettings
 from vfx_matte.wording import Named, option
 
@@ -51,7 +52,8 @@ def as_parameter(named: Named) -> str:
 def explains(function: Callable[P, R]) -> Callable[P, R]:
     """The method, with errors as CVAT shows them to whoever works there.
 
-    Of other exceptions an agent tells the server nothing, as they may hold secrets.
+    Of other exceptions an agent tells the server nothing, as they may hold secrets; of paths on the
+    agent's machine it tells the names alone.
     """
 
     @wraps(function)
@@ -59,7 +61,7 @@ def explains(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except VfxMatteError as error:
-            raise BadFunctionError(told(error, as_parameter)) from error
+            raise BadFunctionError(without_folders(told(error, as_parameter))) from error
 
     return run
 

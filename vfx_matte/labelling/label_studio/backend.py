@@ -317,5 +317,7 @@ def _score(result: Sequence[Mapping[str, object]]) -> float:
 def _id(task: Entry) -> int:
     number = task.whole("id")
     if number < 0:
-        raise MaskError(f"{task.where}.id is {number}, expected 0 or more")
+        raise MaskError(
+            f"{task.where}.id is {number}, expected 0 or more", hint="send the id of the task"
+        )
     return number

@@ -63,6 +63,7 @@ class LabelStudioClient:
         if not re.fullmatch(r"[\x21-\x7e]+", key):
             raise UsageError(f"{KEY_VARIABLE} is no token", hint="copy it from your account page")
         self.address = address.rstrip("/") + "/"
+        self._unreachable_hint = f"check that Label Studio runs at {self.address}, then try again"
         self._origin = (parts.scheme, parts.hostname, parts.port)
         # a personal access token is a JWT that is exchanged for one that lasts five minutes
         self._refresh, self._access = (key, "") if key.count(".") == 2 else ("", "")
@@ -128,11 +129,16 @@ class LabelStudioClient:
                         for piece in answer.iter_bytes():
                             size += len(piece)
                             if size > most_bytes:
-                                raise InputError(f"{shown} has more than {most_bytes:,} bytes")
+                                raise InputError(
+                                    f"{shown} has more than {most_bytes:,} bytes",
+                                    hint="give the task a smaller file",
+                                )
                             file.write(piece)
                     return
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise InputError(f"{shown} cannot be fetched: {printable(error)}") from error
+            raise InputError(
+                f"{shown} cannot be fetched: {printable(error)}", hint=self._unreachable_hint
+            ) from error
 
     def add_prediction(
         self, task: int, *, result: list[dict[str, object]], score: float, version: str
@@ -159,11 +165,13 @@ class LabelStudioClient:
                 answer = self._http.post(address, json=body, headers=self._headers())
             found = answer.json() if answer.content else {}
         except (httpx.HTTPError, ValueError) as error:
-            raise InputError(f"{address} cannot be reached: {printable(error)}") from error
+            raise InputError(
+                f"{address} cannot be reached: {printable(error)}", hint=self._unreachable_hint
+            ) from error
         if not answer.is_success or not isinstance(found, dict):
             raise InputError(
                 f"{address} answers {answer.status_code}: {shortened(printable(found), 200)}",
-                hint=f"check {KEY_VARIABLE}" if answer.status_code in (401, 403) else "",
+                hint=self._what_to_do(answer),
             )
         return found
 
@@ -184,7 +192,9 @@ class LabelStudioClient:
             answer = self._http.post(address, json={"refresh": self._refresh})
             access = answer.json().get("access") if answer.is_success else None
         except (httpx.HTTPError, ValueError, AttributeError) as error:
-            raise InputError(f"{address} cannot be reached: {printable(error)}") from error
+            raise InputError(
+                f"{address} cannot be reached: {printable(error)}", hint=self._unreachable_hint
+            ) from error
         if not isinstance(access, str) or not access:
             raise InputError(
                 f"{address} answers {answer.status_code} and gives no token",
@@ -204,8 +214,16 @@ class LabelStudioClient:
         if answer.status_code != 200:
             raise InputError(
                 f"{shown} cannot be fetched: {self.address} answers {answer.status_code}",
-                hint=f"check {KEY_VARIABLE}" if answer.status_code in (401, 403) else "",
+                hint=self._what_to_do(answer),
             )
+
+    def _what_to_do(self, answer: httpx.Response) -> str:
+        """About an answer that is an error."""
+        if answer.status_code in (401, 403):
+            return f"check {KEY_VARIABLE}"
+        if answer.status_code == 404:
+            return f"the task or its file may be deleted; is it one of {self.address}?"
+        return self._unreachable_hint
 
 
 @dataclass(slots=True)
@@ -242,7 +260,10 @@ class TaskFiles:
             InputError: it cannot be had.
         """
         if not isinstance(link, str) or not link:
-            raise MaskError("the task has no picture and no video where the configuration says")
+            raise MaskError(
+                "the task has no picture and no video where the configuration says",
+                hint='value="$name" of the Image or Video tag names a field of the task\'s data',
+            )
         self._client.resolved(link)
         with self._lock:
             kept = self._kept.get(link)

@@ -61,7 +61,10 @@ def read_config(text: str) -> LabelConfig:
         MaskError: it is damaged, or has neither of the tags.
     """
     if len(text) > MOST_CHARACTERS:
-        raise MaskError(f"the labelling configuration has {len(text):,} characters")
+        raise MaskError(
+            f"the labelling configuration has {len(text):,} characters",
+            hint=f"the most is {MOST_CHARACTERS:,}; make it shorter",
+        )
     tags: list[tuple[str, dict[str, str], list[str]]] = []
     within: list[int] = []
 
@@ -85,7 +88,10 @@ def read_config(text: str) -> LabelConfig:
     try:
         parser.Parse(text, True)
     except expat.ExpatError as error:
-        raise MaskError(f"the labelling configuration is no XML: {error}") from error
+        raise MaskError(
+            f"the labelling configuration is no XML: {error}",
+            hint="check it in the project: Settings, Labeling Interface",
+        ) from error
     objects = {
         kind: {
             attributes.get("name", ""): attributes for name, attributes, _ in tags if name == kind

@@ -182,7 +182,10 @@ def boxed_objects(results: Iterable[Entry]) -> list[BoxedObject]:
         for keyframe in one.entry("value").entries("sequence"):
             frame = keyframe.whole("frame")
             if frame < 1:
-                raise MaskError(f"{keyframe.where}.frame is {frame}, expected 1 or more")
+                raise MaskError(
+                    f"{keyframe.where}.frame is {frame}, expected 1 or more",
+                    hint="frames of a video count from 1",
+                )
             # what was tracked before is no proof of where the object is, unless it was moved
             if keyframe.data.get(_TRACKED) != [keyframe.data.get(side) for side in _SIDES]:
                 keyframes[frame] = keyframe
@@ -298,14 +301,20 @@ def _box(value: Entry, shape: tuple[int, int]) -> Box:
     low = np.floor(corners.min(axis=0) + 1e-3).clip(0, (width, height)).astype(int)
     high = np.ceil(corners.max(axis=0) - 1e-3).clip(0, (width, height)).astype(int)
     if (high <= low).any():
-        raise MaskError(f"{value.where}: the box is empty or outside of the picture")
+        raise MaskError(
+            f"{value.where}: the box is empty or outside of the picture",
+            hint="draw it around the object",
+        )
     return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
 
 
 def _pixel(value: Entry, name: str, size: int) -> int:
     place = value.number(name)
     if not 0 <= place <= 100:
-        raise MaskError(f"{value.where}.{name} is {place:g}, expected 0 to 100 per cent")
+        raise MaskError(
+            f"{value.where}.{name} is {place:g}, expected 0 to 100 per cent",
+            hint="click inside of the picture",
+        )
     return min(int(place * size / 100), size - 1)
 
 

@@ -88,7 +88,8 @@ def export_masks(
             if mask is None:
                 raise WorkspaceError(
                     f"the mask of frame {clip.info.timeline.number(index)} has been removed by"
-                    " another run"
+                    " another run",
+                    hint="run the command again",
                 )
             seen.update(object_ids(mask))
             add(_frame_name(clip, index), mask)

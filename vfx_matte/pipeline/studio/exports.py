@@ -230,7 +230,7 @@ class Exports:
             UsageError: there is none with this id.
         """
         if not 1 <= output_id <= len(self._paths):
-            raise UsageError(f"there is no output {output_id}")
+            raise UsageError(f"there is no output {output_id}", hint="load the page again")
         return self._paths[output_id - 1]
 
     def preview(self, index: int, options: Mapping[str, Any], *, width: int | None = None) -> bytes:

@@ -141,11 +141,13 @@ class FrameServer:
     def _ask(self, request: _Request) -> bytes:
         with self._changed:
             if self._is_closed:
-                raise SupersededError("the clip is closed")
+                raise SupersededError("the clip is closed", hint="open it again")
             self._asked_at = time.monotonic()
             self._waiting.append(request)
             while len(self._waiting) > _WAITING:
-                self._answer(self._waiting.pop(0), SupersededError("newer requests came"))
+                self._answer(
+                    self._waiting.pop(0), SupersededError("newer requests came", hint="ask again")
+                )
             self._changed.notify_all()
         request.done.wait()
         if isinstance(request.result, BaseException):
@@ -216,7 +218,9 @@ class FrameServer:
             self._is_idle = False
             if self._is_closed:
                 for request in self._waiting:
-                    self._answer(request, SupersededError("the clip is closed"))
+                    self._answer(
+                        request, SupersededError("the clip is closed", hint="open it again")
+                    )
                 self._waiting.clear()
                 return None
             return self._waiting.pop() if self._waiting else None
@@ -300,8 +304,8 @@ class _Decoding:
                 return frame
             self._passed.append(frame)
             if is_stopped():
-                raise SupersededError("newer requests came")
-        raise UsageError(f"frame {index} cannot be decoded")
+                raise SupersededError("newer requests came", hint="ask again")
+        raise UsageError(f"frame {index} cannot be decoded", hint="choose another frame")
 
     def _begin(self, index: int) -> int:
         """From where to decode: some frames before the one that is wanted, which are decoded in any

@@ -178,7 +178,7 @@ class JobQueue:
         with self._changed:
             job = self._jobs.get(job_id)
             if job is None:
-                raise UsageError(f"there is no job {job_id}")
+                raise UsageError(f"there is no job {job_id}", hint="load the page again")
             if job.is_over:
                 return
             self._reporters[job_id].stop()

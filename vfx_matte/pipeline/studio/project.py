@@ -234,7 +234,8 @@ class Project:
             before = self.mask(index).mask
             if mask.dtype != np.uint8 or mask.shape != self._shape:
                 raise UsageError(
-                    f"the mask is {mask.dtype} {mask.shape}, the clip's frames {self._shape}"
+                    f"the mask is {mask.dtype} {mask.shape}, the clip's frames {self._shape}",
+                    hint="give uint8 of the clip's size",
                 )
             changed = [
                 object_id
@@ -312,7 +313,10 @@ class Project:
             self._check(revision)
             reference = self._state.references.get(index)
             if reference is None:
-                raise UsageError(f"frame {self._number(index)} has no reference mask")
+                raise UsageError(
+                    f"frame {self._number(index)} has no reference mask",
+                    hint="choose a frame that is one",
+                )
             label = {None: "remove reference", True: "use reference", False: "disable reference"}
             new = None if enabled is None else replace(reference, enabled=enabled)
             return self._do(label[enabled], self._state.with_reference(index, new))
@@ -395,7 +399,9 @@ class Project:
                 if index is not None:
                     self.check_frame(index)
             if first is not None and last is not None and first > last:
-                raise UsageError(f"frames {first} to {last} are not a range")
+                raise UsageError(
+                    f"frames {first} to {last} are not a range", hint="the first one comes first"
+                )
             return self._do("set range", replace(self._state, first=first, last=last))
 
     def clear(self, *, references: bool) -> EditResult:
@@ -420,11 +426,15 @@ class Project:
             UsageError: there is none.
             WorkspaceError: masks are being written.
         """
-        return self._travel(self._history.undo, "there is nothing to undo", "undone")
+        return self._travel(
+            self._history.undo, "undone", ("there is nothing to undo", "change something first")
+        )
 
     def redo(self) -> EditResult:
         """Do again what was taken back; errors as of `undo`."""
-        return self._travel(self._history.redo, "there is nothing to redo", "done again")
+        return self._travel(
+            self._history.redo, "done again", ("there is nothing to redo", "undo something first")
+        )
 
     def unchanged(self) -> AbstractContextManager[bool]:
         """A block in which nobody else changes the project."""
@@ -468,12 +478,15 @@ class Project:
 
     # how it is kept
 
-    def _travel(self, go: Callable[[], str | None], nothing: str, done: str) -> EditResult:
+    def _travel(
+        self, go: Callable[[], str | None], done: str, nothing: tuple[str, str]
+    ) -> EditResult:
         with self._lock:
             self._archive_masks()
             label = go()
             if label is None:
-                raise UsageError(nothing)
+                message, hint = nothing
+                raise UsageError(message, hint=hint)
             before, self._state = self._state, self._readable_state()
             try:
                 self._write_references(self._state)
@@ -655,7 +668,7 @@ class Project:
     def _object(self, object_id: int) -> ProjectObject:
         found = self._state.object(object_id)
         if found is None:
-            raise UsageError(f"there is no object {object_id}")
+            raise UsageError(f"there is no object {object_id}", hint="choose one of the list")
         return found
 
     def _number(self, index: int) -> int:

@@ -367,7 +367,7 @@ class Studio:
                 f"object {object_id} is out of range", hint=f"objects are 1 to {MOST_OBJECTS}"
             )
         if marks.is_empty and not auto:
-            raise UsageError("nothing is marked")
+            raise UsageError("nothing is marked", hint="mark the object, or draw a box around it")
         self._ahead.drop()  # two cores are few
         # 1. the mask before the first of these marks
         earlier = self._project.state.marks

@@ -12,7 +12,7 @@ from vfx_matte.pipeline.tracking.clips import FileClip, SentClip, TrackClip, ser
 from vfx_matte.pipeline.tracking.given_masks import GivenMask, PackedMasks, read_given_mask
 from vfx_matte.pipeline.tracking.models import TrackModel, chosen_model, track_models
 from vfx_matte.pipeline.tracking.polygons import outline_of, region_in
-from vfx_matte.pipeline.tracking.prompts import Prompted, Prompter
+from vfx_matte.pipeline.tracking.prompts import Prompted, Prompter, box_between, click_at
 from vfx_matte.pipeline.tracking.queue import QueuedTrack, TrackListener, TrackQueue
 from vfx_matte.pipeline.tracking.regions import Picture, RegionTracker, TrackedRegion
 from vfx_matte.pipeline.tracking.registry import BusyError, GoneError, MissingError, Registry
@@ -48,7 +48,9 @@ __all__ = [
     "TrackedBoxes",
     "TrackedFrame",
     "TrackedRegion",
+    "box_between",
     "boxes_of",
+    "click_at",
     "outline_of",
     "region_in",
     "chosen_model",

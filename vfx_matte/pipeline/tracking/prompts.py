@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -11,11 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from vfx_matte.detect.salient import SalientNetwork
+from vfx_matte.errors import UsageError
 from vfx_matte.masks import Image, Mask
-from vfx_matte.pipeline.first_mask import Marking, Marks, marking_of
+from vfx_matte.pipeline.first_mask import Box, Click, Marking, Marks, marking_of
 from vfx_matte.pipeline.first_mask.salient_network import salient_network
 from vfx_matte.pipeline.progress import Reporter
 
+# as `Marks.check` has it
+_LEAST_BOX = 2
 # pictures that stay open: each further click on one is answered sooner, and one of 4K takes 300 MB
 _KEPT = 2
 
@@ -79,3 +83,51 @@ class Prompter:
         with self._lock:
             for key in [key for key in self._open if keys(key)]:
                 del self._open[key]
+
+
+def click_at(x: float, y: float, *, is_object: bool, width: int, height: int) -> Click:
+    """The click at a place between pixels, as tools measure it from the picture's corner.
+
+    Args:
+        x: px from the left edge, 0 … width; the right edge belongs to the last pixel.
+        y: px from the upper edge, 0 … height.
+        is_object: whether it is on the object.
+        width: of the picture, px.
+        height: of the picture, px.
+
+    Raises:
+        UsageError: it lies outside of the picture, or is no place (NaN).
+    """
+    # an edge pixel in its place would be another click than the one that was made
+    if not (0 <= x <= width and 0 <= y <= height):
+        raise UsageError(
+            f"the point {x:g},{y:g} lies outside of the picture, which is {width}×{height}",
+            hint="click inside of the picture",
+        )
+    return Click(min(math.floor(x), width - 1), min(math.floor(y), height - 1), is_object)
+
+
+def box_between(
+    one: tuple[float, float], other: tuple[float, float], *, width: int, height: int
+) -> Box:
+    """The box between two corners, as far as it lies inside of a picture.
+
+    Args:
+        one: x and y of a corner, px.
+        other: those of the opposite one.
+        width: of the picture, px.
+        height: of the picture, px.
+
+    Raises:
+        UsageError: no 2×2 pixels of it lie inside, or a corner is no place (NaN, infinite).
+    """
+    shown = f"the box from {one[0]:g},{one[1]:g} to {other[0]:g},{other[1]:g}"
+    hint = f"draw it around the object; the picture is {width}×{height}"
+    if not all(map(math.isfinite, (*one, *other))):
+        raise UsageError(f"{shown} has no corners", hint=hint)
+    (left, right), (top, bottom) = sorted((one[0], other[0])), sorted((one[1], other[1]))
+    x, y = max(math.floor(left), 0), max(math.floor(top), 0)
+    inside = min(math.ceil(right), width) - x, min(math.ceil(bottom), height) - y
+    if min(inside) < _LEAST_BOX:
+        raise UsageError(f"{shown} has less than 2×2 pixels inside of the picture", hint=hint)
+    return x, y, *inside

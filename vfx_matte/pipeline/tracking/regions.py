@@ -83,7 +83,10 @@ class RegionTracker:
         notify: Notify = lambda _line: None,
     ) -> None:
         if most_tracks < 1:
-            raise UsageError(f"{option('max_tracks')} is {most_tracks}, expected 1 or more")
+            raise UsageError(
+                f"{option('max_tracks')} is {most_tracks}, expected 1 or more",
+                hint=f"leave it out; it is {option('max_tracks', MOST_TRACKS)} then",
+            )
         self._options = (propagator or PropagatorOptions()).decided(notify)
         # now, and not when somebody waits for the first mask
         self._options.require_runnable()

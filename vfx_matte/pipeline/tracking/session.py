@@ -127,7 +127,10 @@ def numbers_of(references: Mapping[int, Mask]) -> ObjectNumbers:
     """
     for mask in references.values():
         if mask.dtype != np.uint8 or mask.ndim != 2:
-            raise MaskError(f"a mask is {mask.dtype} {mask.shape}, expected uint8 (H, W)")
+            raise MaskError(
+                f"a mask is {mask.dtype} {mask.shape}, expected uint8 (H, W)",
+                hint="give one object id per pixel",
+            )
     if len({mask.shape for mask in references.values()}) > 1:
         raise MaskError("the masks are of several sizes", hint="give all at the frames' size")
     ids = sorted({k for mask in references.values() for k in object_ids(mask)})

@@ -27,14 +27,14 @@ async def _require_reference(service: Service, index: int) -> None:
     service.require_frame(index)
     view = await service.call(service.studio.view)
     if all(one.index != index for one in view.references):
-        raise RequestError(404, f"frame {index} is no reference")
+        raise RequestError(404, f"frame {index} is no reference", "choose a frame that is one")
 
 
 async def _require_object(service: Service, object_id: int) -> None:
     """Raise RequestError when there is no such object."""
     view = await service.call(service.studio.view)
     if all(one.id != object_id for one in view.objects):
-        raise RequestError(404, f"there is no object {object_id}")
+        raise RequestError(404, f"there is no object {object_id}", "choose one of the list")
 
 
 @router.get("/project")

@@ -117,4 +117,4 @@ class PageFiles:
 @router.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
 def page() -> None:
     """What `PageFiles` has no file for."""
-    raise RequestError(404, "there is no such page")
+    raise RequestError(404, "there is no such page", "open the address that was printed")

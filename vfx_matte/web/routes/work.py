@@ -60,7 +60,7 @@ async def stop_job(service: Served, job_id: Annotated[int, Path(ge=0, le=2**53)]
     # the engine knows no difference between a job that is not there and any other misuse
     jobs = await service.call(service.studio.jobs)
     if all(job.id != job_id for job in jobs):
-        raise RequestError(404, f"there is no job {job_id}")
+        raise RequestError(404, f"there is no job {job_id}", "load the page again")
     await service.call(service.studio.stop, job_id)
     return JsonResponse({})
 
@@ -74,12 +74,12 @@ async def show_output(
         output.id for job in await service.call(service.studio.jobs) for output in job.outputs
     }
     if output_id not in outputs:
-        raise RequestError(404, f"there is no output {output_id}")
+        raise RequestError(404, f"there is no output {output_id}", "load the page again")
     path = await service.call(service.studio.output_path, output_id)
     if not service.shows_files:
         raise RequestError(403, "no file manager can be opened from here", f"it is {path}")
     if not path.exists():
-        raise RequestError(404, f"{str(path)!r} is no longer there")
+        raise RequestError(404, f"{str(path)!r} is no longer there", "export it again")
     await service.call(file_manager.show, path)
     return JsonResponse({})
 

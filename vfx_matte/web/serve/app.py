@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 # a prompt of 2000 clicks
 _SMALL_JSON = 256 * 1024
+# clicks, and frames, of which each takes two: the beginning of its data URI has a comma
+_VALUES, _VALUES_PER_FRAME = 50_000, 2
+# the run lengths of a brush are numbers
+_PAINTED_VALUES = 20_000_000
 # a network between machines, slow as it may be: seconds for each MB
 _SECONDS_PER_MB = 1.0
 
@@ -74,16 +78,20 @@ def body_rule(serving: Serving, tools: Sequence[APIRouter] = ()) -> Callable[[st
         most << 20,
         ("application/json",),
         seconds=30 + most * _SECONDS_PER_MB,
+        most_values=_VALUES + _VALUES_PER_FRAME * serving.settings.most_frames,
         turns=serving.large_bodies,
     )
     # frames come as JSON, or as files of a form, which are a quarter smaller
     either = replace(json, types=("application/json", "multipart/form-data"))
+    painted = replace(json, most_values=_PAINTED_VALUES)
     rules = {
         "/v1/clips": either,
         "/v1/tracks": either,
         "/v1/predict": json,
         "/v1/video/init": json,
         # tasks come with all that anybody painted on them
-        **{route.path: json for one in tools for route in one.routes if isinstance(route, Route)},
+        **{
+            route.path: painted for one in tools for route in one.routes if isinstance(route, Route)
+        },
     }
     return lambda method, path: rules.get(path, small) if method == "POST" else small

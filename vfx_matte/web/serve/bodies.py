@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vfx_matte.web.bodies import Body, Index
 from vfx_matte.web.failures import RequestError
@@ -133,10 +133,11 @@ class TrackAnswer(BaseModel):
 class LenientBody(BaseModel):
     """A request of X-AnyLabeling; what a later version of it adds is let pass."""
 
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+ClickLabel = Literal[0, 1]
 
 
 class Params(LenientBody):
@@ -151,11 +152,23 @@ class Params(LenientBody):
 class MarkBody(LenientBody):
     """A click or a box, in pixels."""
 
-    type: Annotated[str, Field(max_length=40)]
+    type: Literal["point", "rectangle"]
     data: Annotated[
-        list[Annotated[float, Field(ge=-1e5, le=1e5)]], Field(min_length=2, max_length=4)
+        list[float],
+        Field(
+            min_length=2,
+            max_length=4,
+            description="x and y of a point, or of two corners of a rectangle",
+        ),
     ]
-    label: Annotated[int | None, Field(description="1 = the object, 0 = beside it")] = 1
+    label: Annotated[ClickLabel | None, Field(description="1 = the object, 0 = beside it")] = 1
+
+    @model_validator(mode="after")
+    def _has_its_numbers(self) -> Self:
+        wanted = 2 if self.type == "point" else 4
+        if len(self.data) != wanted:
+            raise ValueError(f"a {self.type} has {wanted} numbers, not {len(self.data)}")
+        return self
 
 
 class PredictBody(LenientBody):
@@ -184,7 +197,7 @@ class PromptBody(LenientBody):
         Field(max_length=2000, description="x and y as shares of width and height"),
     ] = []
     point_labels: Annotated[
-        list[int], Field(max_length=2000, description="1 = the object, 0 = beside it")
+        list[ClickLabel], Field(max_length=2000, description="1 = the object, 0 = beside it")
     ] = []
     obj_id: int | None = None
     text_prompt: Annotated[str | None, Field(max_length=1000)] = None

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +30,7 @@ from vfx_matte.pipeline.tracking import (
     TrackRequest,
     served_path,
 )
+from vfx_matte.printable import without_folders
 from vfx_matte.web.failures import RequestError
 from vfx_matte.web.serve.tracks import ServedTrack
 from vfx_matte.web.serve.video import VideoSession
@@ -57,10 +57,10 @@ class ServedClip:
         self.id, self.clip = clip_id, clip
 
 
-def _without_folders(
-    speller: Callable[[str], str], folders: Iterable[Path]
-) -> Callable[[str], str]:
-    """The speller, with paths in these folders shown as from within them."""
+def _from_within(speller: Callable[[str], str], folders: Iterable[Path]) -> Callable[[str], str]:
+    """The speller, with paths in these folders shown as from within them, and of all others the
+    names alone: how this machine is set up is nothing for clients.
+    """
     forms = {str(form) for folder in folders for form in (folder.absolute(), folder.resolve())}
     # quoted paths of Windows have two backslashes; the longest first, as one may lie in another
     shown = {f"{form}{os.sep}" for form in forms if Path(form).name}
@@ -71,7 +71,7 @@ def _without_folders(
         spelled = speller(text)
         for folder in order:
             spelled = spelled.replace(folder, "")
-        return spelled
+        return without_folders(spelled)
 
     return spell
 
@@ -99,9 +99,7 @@ class Serving:
         speller: Callable[[str], str],
     ) -> None:
         self.settings, self.folders, self.propagator = settings, tuple(folders), propagator
-        # how this machine is set up is nothing for clients
-        hidden = (*folders, model, Path.cwd(), Path.home(), Path(tempfile.gettempdir()))
-        self.speller = _without_folders(speller, hidden)
+        self.speller = _from_within(speller, folders)
         self.space = SpoolSpace(settings.space_mb << 20)
         self.queue = TrackQueue(settings.at_once)
         self.prompter = Prompter(model=model, fetch=fetch, reporter=SilentReporter())

@@ -175,14 +175,6 @@ class VideoSession:
                 "message": "" if current is None else current.message,
             }
 
-    def require_frame(self, index: int) -> None:
-        """Raise UsageError where the clip has no such frame."""
-        if index >= self.clip.length:
-            raise UsageError(
-                f"there is no frame {index}",
-                hint=f"the clip has frames 0 to {self.clip.length - 1}",
-            )
-
     def put_mask(self, index: int, mask: Ids, *, fineness: float) -> None:
         """Set the object's mask on a frame. After a propagation another object begins, as the
         program calls all of them by the same number.
@@ -220,6 +212,9 @@ class VideoSession:
         Raises:
             UsageError: nothing was clicked on, or there are no such frames.
         """
+        for frame in (start, last):
+            if frame is not None:
+                require_frame(self.clip, frame)
         with self._lock:
             if not self._masks:
                 raise UsageError("nothing is marked yet", hint="click on an object first")
@@ -247,6 +242,14 @@ class VideoSession:
         """Forget the events of what ran last, and end their stream."""
         if self._current is not None:
             self._current.free()
+
+
+def require_frame(clip: TrackClip, index: int) -> None:
+    """Raise UsageError where a clip has no such frame."""
+    if index >= clip.length:
+        raise UsageError(
+            f"there is no frame {index}", hint=f"the clip has frames 0 to {clip.length - 1}"
+        )
 
 
 def shapes_of(mask: Ids, object_id: int, *, score: float, fineness: float) -> list[dict[str, Any]]:

@@ -8,7 +8,13 @@ from typing import Any
 from fastapi import APIRouter
 
 from vfx_matte.pipeline.first_mask import Click, Marks
-from vfx_matte.pipeline.tracking import chosen_model, decode_sent, track_models
+from vfx_matte.pipeline.tracking import (
+    box_between,
+    chosen_model,
+    click_at,
+    decode_sent,
+    track_models,
+)
 from vfx_matte.web.answers import JsonResponse
 from vfx_matte.web.serve.bodies import MarkBody, PredictBody, decoded
 from vfx_matte.web.serve.service import Served, Serving
@@ -92,16 +98,19 @@ def marks_of(given: list[MarkBody], *, width: int, height: int) -> Marks:
         given: points and rectangles, in pixels.
         width: of the picture.
         height: of the picture.
+
+    Raises:
+        UsageError: one lies outside of the picture.
     """
     clicks: dict[tuple[int, int], Click] = {}
     box = None
     for mark in given:
-        xs = [min(max(round(x), 0), width - 1) for x in mark.data[0::2]]
-        ys = [min(max(round(y), 0), height - 1) for y in mark.data[1::2]]
-        if mark.type == "rectangle" and len(mark.data) == 4:
-            left, top = min(xs), min(ys)
-            box = (left, top, max(max(xs) - left, 1), max(max(ys) - top, 1))
-        elif mark.type == "point":
+        if mark.type == "rectangle":
+            left, top, right, bottom = mark.data
+            box = box_between((left, top), (right, bottom), width=width, height=height)
+        else:
+            x, y = mark.data
+            click = click_at(x, y, is_object=mark.label != 0, width=width, height=height)
             # of two clicks on one pixel the later one is meant
-            clicks[xs[0], ys[0]] = Click(xs[0], ys[0], mark.label != 0)
+            clicks[click.x, click.y] = click
     return Marks(box, tuple(clicks.values()))

@@ -12,7 +12,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ValidationError
 
-from vfx_matte.errors import UsageError
 from vfx_matte.pipeline.tracking import (
     PackedMasks,
     TrackClip,
@@ -34,6 +33,7 @@ from vfx_matte.web.serve.bodies import (
 )
 from vfx_matte.web.serve.multipart import Form, read_form
 from vfx_matte.web.serve.service import Served, ServedClip, Serving
+from vfx_matte.web.serve.video import require_frame
 
 router = APIRouter(prefix="/v1", tags=["tracks"])
 
@@ -216,11 +216,7 @@ def _start(
     propagator = chosen_model(fields.propagator, serving.propagator)
     clip = _held_clip(serving, which, fields, frames)
     try:
-        if fields.start_frame >= clip.length:
-            raise UsageError(
-                f"there is no frame {fields.start_frame}",
-                hint=f"the clip has frames 0 to {clip.length - 1}",
-            )
+        require_frame(clip, fields.start_frame)
         given = read_given_mask(mask, shape=clip.shape)
         start, stop = wanted_range(
             fields.direction,

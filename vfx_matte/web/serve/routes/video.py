@@ -14,13 +14,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from vfx_matte.pipeline.first_mask import Click, Marks
-from vfx_matte.pipeline.tracking import chosen_model
+from vfx_matte.pipeline.tracking import chosen_model, click_at
 from vfx_matte.web.answers import JsonResponse
 from vfx_matte.web.bodies import binary
 from vfx_matte.web.failures import RequestError
 from vfx_matte.web.serve.bodies import InitBody, PromptBody, PropagateBody, decoded
 from vfx_matte.web.serve.service import Served, Serving
-from vfx_matte.web.serve.video import Propagation, VideoSession, shapes_of
+from vfx_matte.web.serve.video import Propagation, VideoSession, require_frame, shapes_of
 
 router = APIRouter(prefix="/v1/video", tags=["X-AnyLabeling"])
 
@@ -39,6 +39,7 @@ async def begin(serving: Served, body: InitBody) -> JsonResponse:
             decoded(text, f"frame {index}") for index, text in enumerate(body.frames)
         )
         try:
+            require_frame(clip, body.start_frame_index)
             return serving.sessions.add(
                 lambda session_id: VideoSession(session_id, clip, propagator)
             )
@@ -62,7 +63,7 @@ async def prompt(serving: Served, body: PromptBody) -> JsonResponse:
 
 def _prompted(serving: Serving, body: PromptBody) -> dict[str, Any]:
     session = serving.sessions.get(body.session_id)
-    session.require_frame(body.frame_index)
+    require_frame(session.clip, body.frame_index)
     if len(body.point_labels) != len(body.points) or not body.points:
         raise RequestError(
             400,
@@ -72,9 +73,9 @@ def _prompted(serving: Serving, body: PromptBody) -> dict[str, Any]:
     height, width = session.clip.shape
     clicks: dict[tuple[int, int], Click] = {}
     for (x, y), label in zip(body.points, body.point_labels, strict=True):
-        at = min(int(x * width), width - 1), min(int(y * height), height - 1)
+        click = click_at(x * width, y * height, is_object=label != 0, width=width, height=height)
         # of two clicks on one pixel the later one is meant
-        clicks[at] = Click(*at, label != 0)
+        clicks[click.x, click.y] = click
     images = session.clip.images(lambda _line: None)
     found = serving.prompter.answer(
         (session.id, body.frame_index),
