@@ -132,7 +132,7 @@ ROOMS = {
     "web": Room(
         5,
         "wording errors printable choices pipeline settings.options",
-        "numpy fastapi starlette pydantic uvicorn",
+        "numpy fastapi starlette pydantic uvicorn python_multipart",
     ),
     "cli": Room(6, f"_version {NOUNS} pipeline settings labelling web", "typer rich click"),
     "api": Room(

@@ -18,7 +18,7 @@ KIND = f"multipart/form-data; boundary={MARK}"
 contents = st.binary(max_size=60).filter(lambda data: MARK.encode() not in data)
 
 
-def form(files: list[bytes], texts: dict[str, str], *, before: bytes = b"") -> bytes:
+def form(files: list[bytes], texts: dict[str, str]) -> bytes:
     parts = [
         b'Content-Disposition: form-data; name="frames"; filename="a b.png"\r\n'
         b"Content-Type: image/png\r\n\r\n" + data
@@ -28,7 +28,7 @@ def form(files: list[bytes], texts: dict[str, str], *, before: bytes = b"") -> b
         f'Content-Disposition: form-data; name="{name}"\r\n\r\n{text}'.encode()
         for name, text in texts.items()
     ]
-    body = before + b"".join(f"--{MARK}\r\n".encode() + part + b"\r\n" for part in parts)
+    body = b"".join(f"--{MARK}\r\n".encode() + part + b"\r\n" for part in parts)
     return body + f"--{MARK}--\r\n".encode()
 
 
@@ -37,14 +37,39 @@ def form(files: list[bytes], texts: dict[str, str], *, before: bytes = b"") -> b
     texts=st.dictionaries(
         st.sampled_from(["count", "direction", "x y"]), st.text(max_size=9), max_size=3
     ),
-    before=st.sampled_from([b"", b"a preamble\r\n"]),
 )
-def test_what_is_sent_is_read(files: list[bytes], texts: dict[str, str], before: bytes) -> None:
+def test_what_is_sent_is_read(files: list[bytes], texts: dict[str, str]) -> None:
     if any(MARK in text for text in texts.values()):
         return
-    found = read_form(form(files, texts, before=before), KIND, files=FILES)
+    found = read_form(form(files, texts), KIND, files=FILES)
     assert found.files.get("frames", []) == files
     assert found.texts == texts
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (form([b"x"], {})[2:], "damaged"),
+        (b"a preamble\r\n" + form([b"x"], {}), "damaged"),
+        (form([b"x"], {}).replace(MARK.encode(), b"other"), "damaged"),
+        (form([b"x"], {}).replace(b"Content-Type:", b"\x00:"), "damaged"),
+        (form([b"x"], {}).replace(b"image/png", b"x" * 100_000), "damaged"),
+        (form([b"x"], {}).replace(b"form-data; name", b"form-data; title"), "no name"),
+        (form([b"x"], {}).replace(b"form-data;", b"attachment;"), "no name"),
+        (form([b"x"], {}).replace(b"Content-Disposition", b"Content-Other"), "no name"),
+        (b"", "cut off"),
+    ],
+)
+def test_what_is_no_form_is_refused(body: bytes, message: str) -> None:
+    with pytest.raises(RequestError, match=message) as caught:
+        read_form(body, KIND, files=FILES)
+    assert caught.value.status == 400
+    assert caught.value.hint
+
+
+def test_names_in_quotes_and_in_any_script() -> None:
+    sent = form([], {'a \\"b\\" 跳舞': "é"})
+    assert read_form(sent, KIND, files=FILES).texts == {'a "b" 跳舞': "é"}
 
 
 @given(files=st.lists(contents, min_size=1, max_size=3), data=st.data())

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
 
 from vfx_matte.web.failures import RequestError
 
-_MOST_HEAD = 4096
-_BOUNDARY = re.compile(r"""boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))""")
-_NAME = re.compile(r'form-data;(?:.*;)?\s*name="([^"]{1,100})"')
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 
 @dataclass(slots=True)
@@ -24,6 +26,8 @@ class Form:
     """Name → value."""
 
 
+# Starlette's own forms put every file into a temporary one, which stays open: a clip has more
+# frames than a process may have files. The body is in memory anyhow, and each part is cut out once.
 def read_form(body: bytes, content_type: str, *, files: frozenset[str]) -> Form:
     """Read a form.
 
@@ -35,48 +39,81 @@ def read_form(body: bytes, content_type: str, *, files: frozenset[str]) -> Form:
     Raises:
         RequestError: it is damaged, or a text comes twice.
     """
-    found = _BOUNDARY.search(content_type)
-    if found is None:
+    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    if not boundary:
         raise RequestError(400, "the form names no boundary", "let your program make the header")
-    form = Form()
-    for head, content in _parts(body, (found[1] or found[2]).encode("latin-1", "replace")):
-        named = _NAME.search(head.decode("utf-8", "replace"))
-        if named is None:
+    parts = _Parts(files)
+    try:
+        MultipartParser(boundary, parts.callbacks()).write(body)
+    except FormParserError:
+        raise RequestError(
+            400, "the form is damaged", "send it as multipart/form-data, as curl -F does"
+        ) from None
+    if not parts.is_whole:
+        raise RequestError(400, "the form is cut off", "send it again")
+    return parts.form
+
+
+class _Parts:
+    """What a parser finds, one part after another.
+
+    Args:
+        files: the names of parts that are files.
+    """
+
+    def __init__(self, files: frozenset[str]) -> None:
+        self.form, self.is_whole = Form(), False
+        self._files = files
+        self._headers: dict[bytes, bytes] = {}
+        self._name, self._value = b"", b""
+        self._pieces: list[bytes] = []
+
+    def callbacks(self) -> MultipartCallbacks:
+        """What the parser calls."""
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._header_name,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_part_data": self._data,
+            "on_part_end": self._end,
+            "on_end": self._whole,
+        }
+
+    def _begin(self) -> None:
+        self._headers.clear()
+        self._pieces.clear()
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        self._headers[self._name.lower()] = self._value
+        self._name, self._value = b"", b""
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        self._pieces.append(data[start:end])
+
+    def _end(self) -> None:
+        kind, options = parse_options_header(self._headers.get(b"content-disposition"))
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        if kind != b"form-data" or not name:
             raise RequestError(400, "a part of the form has no name", "each part needs one")
-        name = named[1]
-        if name in files:
-            form.files.setdefault(name, []).append(content)
-            continue
-        if name in form.texts:
+        content = b"".join(self._pieces)
+        if name in self._files:
+            self.form.files.setdefault(name, []).append(content)
+            return
+        if name in self.form.texts:
             raise RequestError(400, f"{name[:40]!r} is in the form twice", "send it once")
         try:
-            form.texts[name] = content.decode("utf-8")
+            self.form.texts[name] = content.decode("utf-8")
         except UnicodeDecodeError:
             raise RequestError(
                 400, f"{name[:40]!r} of the form is not a text", "send it in UTF-8"
             ) from None
-    return form
 
-
-def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Head and content of every part. Raises RequestError where the form is cut off.
-
-    What is before the first boundary and after the last one is no part.
-    """
-    # a boundary stands on a line of its own; the first one may begin the body
-    mark = b"\r\n--" + boundary
-    at = 0 if body.startswith(mark[2:]) else body.find(mark) + 2
-    while at != 1:  # as -1 was found
-        begin = at + len(mark) - 2
-        if body.startswith(b"--", begin):
-            return
-        stop = body.find(mark, begin)
-        blank = body.find(b"\r\n\r\n", begin, begin + _MOST_HEAD)
-        # nothing is copied but the part itself: a form may fill the memory that there is for one
-        if stop != -1:
-            if not begin <= blank < stop:
-                yield b"", b""
-            else:
-                yield body[begin:blank], body[blank + 4 : stop]
-        at = stop + 2
-    raise RequestError(400, "the form is cut off", "send it again")
+    def _whole(self) -> None:
+        self.is_whole = True
