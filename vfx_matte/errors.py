@@ -30,6 +30,23 @@ def install_hint(extra: str) -> str:
     return f"in the vfx-matte folder: pip install -e '.[{extra}]'"
 
 
+def beyond_control(error: BaseException) -> tuple[str, str] | None:
+    """Message and hint for what a machine, and no request, has come to: a file, the disk, memory.
+
+    Args:
+        error: what Python or a library raised; None is given back for a bug.
+    """
+    if isinstance(error, MemoryError):
+        return "this machine has no memory left for it", "close what else runs, and try again"
+    if isinstance(error, OSError):
+        name = f"{str(error.filename)!r}: " if error.filename is not None else ""
+        return (
+            f"{name}{error.strerror or type(error).__name__}",
+            "check the file, its folders and the disk",
+        )
+    return None
+
+
 class VfxMatteError(Exception):
     """Base of all errors that vfx-matte raises on purpose.
 

@@ -193,6 +193,9 @@ SAID = {
         "请用 启动时的 --workspace 选择可写入的文件夹"
     ),
     "ask you to check": "ask you to check",
+    "this machine has no memory left for it": "本机内存不足",
+    "the work ended without a result": "任务意外结束，没有结果",
+    "unexpected ZeroDivisionError: division by zero": "意外的 ZeroDivisionError：division by zero",
     "unknown edges 'x, y'": "未知的 边缘方式 'x, y'",
 }
 """What the engine says, as it comes to the page, and what the page shows."""

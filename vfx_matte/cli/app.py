@@ -26,7 +26,7 @@ from vfx_matte.choices import unknown_choice
 from vfx_matte.cli.display import PROGRESS_FORMS, Display, ForPeople, ForPrograms, ForRenderFarm
 from vfx_matte.cli.options import Only, chosen, option_names, parameters, record_of
 from vfx_matte.cli.typed import as_typed
-from vfx_matte.errors import VfxMatteError
+from vfx_matte.errors import VfxMatteError, beyond_control
 from vfx_matte.printable import printable, shortened
 from vfx_matte.settings import ini
 from vfx_matte.settings.options import Options
@@ -412,6 +412,8 @@ def _unexpected(error: Exception) -> tuple[str, str, int]:
             "choose a shorter name, or another --workspace",
             2,
         )
+    if known := beyond_control(error):
+        return *known, 1
     return (
         f"unexpected {type(error).__name__}: {error}",
         "this is a bug; run again with VFX_MATTE_DEBUG=1 and report what it prints",

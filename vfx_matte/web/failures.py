@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from vfx_matte.errors import VfxMatteError
+from vfx_matte.errors import VfxMatteError, beyond_control
 from vfx_matte.pipeline.studio import SupersededError
 from vfx_matte.printable import shortened
 from vfx_matte.web.answers import bug, error_response, status_of
@@ -51,15 +51,11 @@ def answer_errors(app: FastAPI, speller: Callable[[str], str]) -> None:
         more = {"superseded": True} if isinstance(error, SupersededError) else {}
         return error_response(status_of(error), speller(error.message), speller(error.hint), **more)
 
+    @app.exception_handler(MemoryError)
     @app.exception_handler(OSError)
-    async def _unreachable(_: Request, error: OSError) -> Response:
+    async def _unreachable(_: Request, error: Exception) -> Response:
         # any file may be one that this user may not open, and any disk may be full
-        name = f"{str(error.filename)!r}: " if error.filename is not None else ""
-        return error_response(
-            503,
-            speller(f"{name}{error.strerror or type(error).__name__}"),
-            "check the file, its folders and the disk",
-        )
+        return error_response(503, *(beyond_control(error) or bug(error)))
 
     @app.exception_handler(RequestValidationError)
     async def _not_valid(_: Request, error: RequestValidationError) -> Response:

@@ -6,7 +6,6 @@ import contextlib
 import threading
 from collections.abc import Callable
 
-from vfx_matte.errors import VfxMatteError
 from vfx_matte.pipeline.segment.ahead import RunAhead
 
 _QUIET_SECONDS = 0.4  # after an edit: whoever goes on editing should not have to share the machine
@@ -54,7 +53,7 @@ class PropagationAhead:
 
     def _work(self, index: int, wish: int) -> None:
         # what goes wrong here goes wrong once more where somebody hears it
-        with contextlib.suppress(VfxMatteError, OSError):
+        with contextlib.suppress(Exception):
             if self._wish != wish or (made := self._begin(index)) is None:
                 return
             with self._lock:

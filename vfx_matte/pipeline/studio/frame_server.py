@@ -8,6 +8,7 @@ too many are given up (`SupersededError`). Memory is bounded.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import OrderedDict, deque
@@ -247,7 +248,7 @@ class FrameServer:
             frame = decoding.passed() or (
                 decoding.frame(decoding.position) if decoding.position <= goal else None
             )
-        except (VfxMatteError, OSError):
+        except Exception:  # noqa: BLE001
             decoding.close()  # who asks for that frame will hear why
             return
         if frame is None or not width:
@@ -257,7 +258,9 @@ class FrameServer:
         with self._changed:
             is_known = (frame.index, width) in self._cache
         if not is_known:
-            self._keep(frame.index, width, self._picture(frame, width))
+            # as above: this thread is the only one that decodes
+            with contextlib.suppress(Exception):
+                self._keep(frame.index, width, self._picture(frame, width))
 
 
 class _Decoding:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vfx_matte.errors import StoppedError, UsageError, VfxMatteError
+from vfx_matte.errors import StoppedError, UsageError, VfxMatteError, beyond_control
+from vfx_matte.printable import shortened
 
 Listener = Callable[[Mapping[str, Any]], None]
 """Receives events: mappings with a `type`, as JSON can hold them."""
@@ -18,6 +21,7 @@ Listener = Callable[[Mapping[str, Any]], None]
 STOPPING = "stopping"
 """The stage of a job that was asked to end, and finishes what cannot be left halfway."""
 
+_LOST = "the work ended without a result"
 _PROGRESS_SECONDS = 0.1  # between two events: more is not seen
 _PATIENCE_SECONDS = 1.0  # to end by itself; then the next step of progress ends it
 
@@ -147,8 +151,7 @@ class JobQueue:
         self._reporters: dict[int, JobReporter] = {}
         self._notices: set[str] = set()
         self._is_closed = False
-        self._thread = threading.Thread(target=self._run, name="vfx-matte jobs", daemon=True)
-        self._thread.start()
+        self._start()
 
     def add(self, kind: str, label: str, work: Work) -> Job:
         """Put a job at the end of the queue."""
@@ -217,25 +220,46 @@ class JobQueue:
         self.tell({**event, "fps": fps})
 
     def _run(self) -> None:
-        while (job := self._begin_next()) is not None:
-            job_id = job.id
-            self._told(job)
-            self._working(True)
-            try:
-                outputs = self._work.pop(job_id)(self._reporters[job_id])
-            except StoppedError:
-                self._set(job_id, state="stopped")
-            except VfxMatteError as error:
-                message, hint = self._spell(error.message), self._spell(error.hint)
-                self._set(job_id, state="failed", message=message, hint=hint)
-            # a bug, or a disk that is gone: the queue goes on, and the page says it
-            except Exception as error:  # noqa: BLE001
-                message = f"unexpected {type(error).__name__}: {error}"
-                self._set(job_id, state="failed", message=message, hint="this is a bug; report it")
-            else:
-                self._set(job_id, state="done", outputs=outputs)
-            finally:
-                self._working(False)
+        try:
+            # a thread that did not come to the end of its job is no more
+            for lost in self.jobs():
+                if lost.state == "running":
+                    self._set(lost.id, state="failed", message=_LOST, hint="start it again")
+            while (job := self._begin_next()) is not None:
+                self._told(job)
+                self._set(job.id, **self._done(job.id))
+        finally:
+            # whatever ended this thread, the next job finds one
+            if not self._is_closed:
+                time.sleep(_PROGRESS_SECONDS)  # what is always so must not take the processor
+                self._start()
+
+    def _done(self, job_id: int) -> dict[str, Any]:
+        """Do a job, and tell what became of it, whatever that is."""
+        self._working(True)
+        try:
+            return {"state": "done", "outputs": self._work.pop(job_id)(self._reporters[job_id])}
+        except StoppedError:
+            return {"state": "stopped"}
+        except VfxMatteError as error:
+            message, hint = error.message, error.hint
+        # a bug, no memory, a disk that is gone, a library that would end the program: the queue
+        # goes on, and the page says it
+        except BaseException as error:  # noqa: BLE001
+            if os.environ.get("VFX_MATTE_DEBUG"):
+                traceback.print_exception(error)
+            message, hint = beyond_control(error) or (
+                f"unexpected {type(error).__name__}: {shortened(' '.join(str(error).split()))}",
+                "this is a bug; start again with VFX_MATTE_DEBUG=1 and report what it prints",
+            )
+        finally:
+            self._working(False)
+        return {"state": "failed", "message": self._spell(message), "hint": self._spell(hint)}
+
+    def _start(self) -> None:
+        """Start the thread that does the jobs."""
+        self._thread = threading.Thread(target=self._run, name="vfx-matte jobs", daemon=True)
+        self._thread.start()
 
     def _begin_next(self) -> Job | None:
         """The next job, which runs from now on; None at the end."""

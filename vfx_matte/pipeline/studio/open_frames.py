@@ -7,7 +7,6 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from vfx_matte.errors import VfxMatteError
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.first_mask.marking import Marking, PictureOpener
 from vfx_matte.pipeline.progress import Reporter
@@ -64,7 +63,7 @@ class OpenFrames:
 
         def work() -> None:
             # what goes wrong here goes wrong once more with the click, where somebody hears it
-            with self.lock, contextlib.suppress(VfxMatteError, OSError):
+            with self.lock, contextlib.suppress(Exception):
                 self.frame(index).method.prepare()
 
         threading.Thread(target=work, name="vfx-matte open frame", daemon=True).start()

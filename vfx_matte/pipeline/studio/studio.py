@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from vfx_matte._version import __version__
 from vfx_matte.detect.text import lack_of_text_detector
-from vfx_matte.errors import UsageError, VfxMatteError
+from vfx_matte.errors import UsageError
 from vfx_matte.first_mask import Marks
 from vfx_matte.first_mask.methods import AUTO
 from vfx_matte.masks import Mask, object_ids
@@ -652,7 +652,9 @@ class Studio:
         with self._listening:
             listeners = tuple(self._listeners)
         for listener in listeners:
-            listener(event)
+            # work that is done is not undone by somebody who cannot hear of it
+            with contextlib.suppress(Exception):
+                listener(event)
 
     def _changed(self) -> None:
         self._tell({"type": "project", "revision": self._project.revision})
@@ -695,7 +697,7 @@ class Studio:
         except _ClosedError:
             return
         # without cuts masks go on across them, which is better than not at all
-        except (VfxMatteError, OSError, ValueError, KeyError, TypeError):
+        except Exception:  # noqa: BLE001
             self._cuts = self._cuts or ()
         finally:
             self._cuts_known.set()

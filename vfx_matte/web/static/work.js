@@ -50,10 +50,16 @@ export class Work {
     for (const direction of ["forward", "backward", "both", "one", "next"]) {
       byId(`go-${direction}`).addEventListener("click", () => this.propagate(direction));
     }
+    /** Jobs whose failure was said, or was there when the page was opened. @type {Set<number>} */
+    this.failed = new Set();
+    for (const { id, state } of app.store.state.project.jobs) {
+      if (state === "failed") this.failed.add(id);
+    }
     app.store.on(["shown"], ({ shown }) => this.isShown(shown));
     byId("stop").addEventListener("click", () => this.stop());
     app.store.on(["project"], ({ project }) => {
       byId("stop").disabled = !project.jobs.some((job) => RUNNING.has(job.state));
+      this.sayFailures(project.jobs);
       const idle = !this.propagating;
       if (idle === app.frames.idle) return;
       app.frames.idle = idle;
@@ -103,17 +109,34 @@ export class Work {
    * @param {Job} job
    */
   take(job) {
-    const { store, notices } = this.app;
+    const { store } = this.app;
     const { project } = store.state;
     const known = project.jobs.find((one) => one.id === job.id);
+    // the answer to the one who asked may arrive after the end
+    if (known && !RUNNING.has(known.state) && RUNNING.has(job.state)) {
+      this.ended(known);
+      return;
+    }
     const jobs = known
       ? project.jobs.map((one) => (one.id === job.id ? { ...one, ...job } : one))
       : [...project.jobs, job];
     store.set({ project: { ...project, jobs } });
-    const ended = known && RUNNING.has(known.state) && !RUNNING.has(job.state);
-    if (job.state === "failed" && ended) notices.error(job.message, job.hint);
+    const ended = !RUNNING.has(job.state) && (!known || RUNNING.has(known.state));
     if (ended || !known) this.tell(job);
     if (ended) this.ended(job);
+  }
+
+  /**
+   * Each once, however it was heard of.
+   * @param {Job[]} jobs
+   */
+  sayFailures(jobs) {
+    for (const job of jobs) {
+      if (job.state !== "failed" || this.failed.has(job.id)) continue;
+      this.failed.add(job.id);
+      this.app.notices.error(job.message, job.hint);
+      this.tell(job);
+    }
   }
 
   /** @param {Job} job */
