@@ -134,6 +134,14 @@ def test_files_without_ids_are_understood_where_each_class_is_there_once(tmp_pat
     assert found.labels == {1: ObjectLabel("dog", "dog"), 2: ObjectLabel("person", "person")}
 
 
+def test_the_description_of_other_programs_is_no_clips_name(tmp_path: Path) -> None:
+    path = tmp_path / "coco.json"
+    write(write_coco, path, clip((6, 8), DOGS), blocks())
+    assert read_coco(path).clip_name == clip((6, 8), DOGS).name
+    for info in ({"description": "COCO Label Conversion"}, {}, None, []):
+        assert read_coco(edited(path, info=info)).clip_name == ""
+
+
 def test_two_of_a_class_without_ids_are_refused_but_on_one_picture(tmp_path: Path) -> None:
     path = tmp_path / "coco.json"
     write(write_coco, path, clip((6, 8), DOGS), blocks())

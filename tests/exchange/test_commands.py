@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import zipfile
@@ -306,6 +307,53 @@ def test_pictures_without_numbers_are_taken_in_order_which_is_said(film: Command
     ran = film("import", "clip.mp4", "one")
     assert any("mask.png for frame 0" in note for note in ran.notes)
     np.testing.assert_array_equal(imported(film)[0], two_objects())
+
+
+@pytest.mark.parametrize("form", ["coco", "cvat"])
+def test_pictures_that_nobody_drew_on_are_no_references(form: str, film: CommandLine) -> None:
+    names = [f"{index:03d}.png" for index in range(12)]
+    masks = [two_objects() if index in (0, 8) else np.zeros(SHAPE, np.uint8) for index in range(12)]
+    labels = {1: ObjectLabel("", "dog"), 2: ObjectLabel("", "person")}
+    path = film.folder / f"drawn.{'json' if form == 'coco' else 'xml'}"
+    write(
+        write_coco if form == "coco" else write_cvat,
+        path,
+        AnnotatedClip("clip", SHAPE, labels),
+        masks,
+    )
+    # as a labelling tool writes it: all pictures of the task, and nothing that only we know
+    if form == "coco":
+        data = json.loads(path.read_text(encoding="utf-8"))
+        del data["info"], data["objects"]
+        for image, name in zip(data["images"], names, strict=True):
+            image["file_name"] = name
+            del image["frame_number"]
+        for one in data["annotations"]:
+            del one["object_id"], one["track_id"], one["attributes"]
+        path.write_text(json.dumps(data), encoding="utf-8")
+    else:
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r'<attribute name="object_id">\d+</attribute>', "", text))
+    ran = film("import", "clip.mp4", path, "--json")
+    assert json.loads(ran.stdout)["frames"] == [0, 8]
+    assert any("nothing is drawn on 10 of 12 pictures" in note for note in ran.notes)
+    assert any("--empty takes them" in note for note in ran.notes)
+    ran = film("import", "clip.mp4", path, "--empty", "--json")
+    assert json.loads(ran.stdout)["frames"] == list(range(12))
+    assert not ran.notes
+    # asked for by its number, a frame is taken as it is
+    ran = film("import", "clip.mp4", path, "--frame", "0", "--frame", "3", "--json")
+    assert json.loads(ran.stdout)["frames"] == [0, 3]
+    # files that follow objects through the clip have looked at every frame
+    write(
+        write_coco if form == "coco" else write_cvat,
+        path,
+        AnnotatedClip("clip", SHAPE, labels),
+        masks,
+    )
+    assert json.loads(film("import", "clip.mp4", path, "--json").stdout)["frames"] == list(
+        range(12)
+    )
 
 
 def test_youtube_vos_and_davis_are_told_apart(project: CommandLine) -> None:

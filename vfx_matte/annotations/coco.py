@@ -35,6 +35,7 @@ from vfx_matte.masks import Mask
 from vfx_matte.printable import json_text, shortened
 
 _NUMBER = "frame_number"
+_SOURCE = "category_ids"
 # what programs call the id of one object on all frames, in the annotation or in its `attributes`
 _TRACKS = ("object_id", "track_id", "instance_id")
 
@@ -103,7 +104,7 @@ def _file(
                 **({"score": score} if score is not None else {}),
             }
 
-    info = {"description": clip.name, "category_ids": categories.source}
+    info = {"description": clip.name, _SOURCE: categories.source}
     yield '{"info":' + json_text(info) + ',\n"licenses":[],\n"categories":'
     yield from json_list(categories.to_json())
     yield f',\n"{OBJECTS}":'
@@ -159,13 +160,17 @@ def read_coco(path: Path, data: object = None) -> Annotations:
         )
         for place in range(len(images))
     ]
-    info = file.entry("info") if isinstance(file.data.get("info"), dict) else None
+    info = file.data.get("info")
+    # what other programs describe is the file or themselves: "COCO 2017 Dataset"
+    is_ours = isinstance(info, dict) and _SOURCE in info
     return Annotations(
-        info.text("description") if info else "",
+        file.entry("info").text("description") if is_ours else "",
         described,
         tuple(sorted(frames, key=lambda frame: frame.number)),
         numbers_from,
         (*notices, *_without_region(len(file.items("annotations")) - len(entries))),
+        # whoever wrote ids of tracks followed the objects through all pictures
+        lists_unseen=not is_ours and all(_track(entry) is None for entry in entries),
     )
 
 

@@ -286,7 +286,16 @@ def read_cvat(path: Path) -> Annotations:
             *notices,
             f"{found.left_out} shapes are no masks or polygons and are left out",
         )
-    return Annotations(found.name, described, tuple(frames), numbers_from, notices)
+    # ours go through CVAT with the ids of objects; of a video only frames with a shape are there
+    is_ours = any(shape.attributes.get(_ID, "0") != "0" for shape in found.shapes)
+    return Annotations(
+        found.name,
+        described,
+        tuple(frames),
+        numbers_from,
+        notices,
+        lists_unseen=not is_ours,
+    )
 
 
 def _parsed(path: Path) -> _Parser:

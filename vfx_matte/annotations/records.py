@@ -111,6 +111,11 @@ class Annotations:
     notices: tuple[str, ...] = ()
     """What was not as expected, for people."""
 
+    lists_unseen: bool = False
+    """Whether the file names every picture, also those that nobody has looked at: a picture without
+    a region then need not be one without an object.
+    """
+
 
 def frame_numbers(
     file_names: Sequence[str], stated: Sequence[int] | None = None

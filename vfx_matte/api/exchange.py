@@ -65,6 +65,7 @@ def import_masks(
     format: str | None = None,  # noqa: A002  as the command line has it
     first: int | None = None,
     frames: Collection[int] = (),
+    empty: bool = False,
     segment: bool = False,
     workspace: str | Path = "workspace",
     fps: Fraction | None = None,
@@ -81,6 +82,8 @@ def import_masks(
         format: its format, as in `export_masks`, or "label-studio" or "masks"; None finds it out.
         first: the number that the file gives to the clip's first frame; None finds it out.
         frames: numbers of frames of the clip to take; none = all of the file.
+        empty: a picture on which a labelling tool has no shape is a frame without objects; else
+            nobody has looked at it, and it is left out.
         segment: carry them through the clip at once, together with the references of earlier work;
             with the propagator that is best here, or that of the earlier work.
         workspace: the folder of results.
@@ -111,6 +114,7 @@ def import_masks(
         format_name=format,
         first=first,
         frames=frames,
+        empty=empty,
         segment=SegmentRequest(references=ReferenceFiles()) if segment else None,
         workspace=Path(workspace),
         reporter=messages,

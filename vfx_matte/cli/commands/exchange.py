@@ -77,6 +77,12 @@ def import_(
         list[int] | None,
         typer.Option(metavar="N", help="Only this frame of the clip; repeat for more."),
     ] = None,
+    empty: Annotated[
+        bool,
+        typer.Option(
+            "--empty", help="Pictures without a shape are frames without objects (left out)."
+        ),
+    ] = False,
     segment: Annotated[
         bool,
         typer.Option(
@@ -112,6 +118,7 @@ def import_(
         format_name=form,
         first=first,
         frames=frame or (),
+        empty=empty,
         segment=request if segment else None,
         workspace=settings.paths.workspace,
         reporter=session,

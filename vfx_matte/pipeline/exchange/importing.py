@@ -55,6 +55,7 @@ def import_masks(
     format_name: str | None = None,
     first: int | None = None,
     frames: Collection[int] = (),
+    empty: bool = False,
     segment: SegmentRequest | None = None,
     workspace: Path,
     reporter: Reporter,
@@ -71,6 +72,8 @@ def import_masks(
         format_name: its format; None finds it out.
         first: the number that the file gives to the clip's first frame; None finds it out.
         frames: numbers of frames of the clip to take; none = all of the file.
+        empty: whether a picture on which a labelling tool has no shape is a frame without objects;
+            else nobody has looked at it, and it is left out.
         segment: how they are carried through the clip at once; its references, range and labels
             are filled in. None: they are only read.
         workspace: the folder of results.
@@ -102,6 +105,8 @@ def import_masks(
                 hint=f"it has {_numbers_text(by_number)}",
             )
         by_number = {number: by_number[number] for number in sorted(set(frames))}
+    elif annotations.lists_unseen and not empty:
+        by_number = _looked_at(by_number, path=path, reporter=reporter)
     # all masks, or none: what segment takes is never a mixture
     seen: set[int] = set()
     void = 0
@@ -251,6 +256,21 @@ def _placed(
             ),
         )
     return {frame.number + shift: frame for frame in annotations.frames}
+
+
+def _looked_at(
+    by_number: Mapping[int, FrameAnnotation], *, path: Path, reporter: Reporter
+) -> dict[int, FrameAnnotation]:
+    """The frames on which something is drawn, of a file that lists the others too: as references
+    these would say that the objects are gone.
+    """
+    drawn = {number: frame for number, frame in by_number.items() if frame.object_ids != ()}
+    if 0 < len(drawn) < len(by_number):
+        reporter.notify(
+            f"{path.name}: nothing is drawn on {len(by_number) - len(drawn)} of {len(by_number)}"
+            f" pictures, which are left out; {option('empty')} takes them as frames without objects"
+        )
+    return drawn
 
 
 def _fitted(frame: FrameAnnotation, shape: tuple[int, int], number: int) -> tuple[Mask, bool]:
