@@ -86,9 +86,7 @@ ROOMS = {
     "propagate.sam": Room(
         2, "wording errors masks pretrained segment_anything settings", "numpy torch transformers"
     ),
-    "propagate.xmem": Room(
-        2, "wording errors backend masks settings", "numpy cv2 torch torchvision"
-    ),
+    "propagate.xmem": Room(2, "wording errors backend masks settings", "numpy cv2 torch"),
     "propagate": Room(
         2,
         "wording errors choices backend masks detect segment_anything settings",

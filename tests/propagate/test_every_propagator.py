@@ -53,7 +53,7 @@ def scene(shape: tuple[int, int], shift: int = 0) -> tuple[Image, Mask]:
 
 
 FAMILIES = {"sam2": SAM2, "edgetam": EDGETAM}
-HAS_TORCH = all(importlib.util.find_spec(package) for package in ("torch", "torchvision"))
+HAS_TORCH = importlib.util.find_spec("torch") is not None
 # with random weights they keep every promise, but recognise nothing
 UNTRAINED = ("xmem", "sam2", "edgetam")
 
@@ -284,7 +284,6 @@ def weights_at(path: Path) -> Callable[[PropagatorEntry], Any]:
     ("lacking", "chosen", "says"),
     [
         ("torch", "builtin", "needs PyTorch"),
-        ("torchvision", "builtin", "needs PyTorch"),
         ("weights", "builtin", "XMem.pth: vfx-matte weights fetch"),
         ("nothing", "xmem", "--propagator builtin"),
     ],

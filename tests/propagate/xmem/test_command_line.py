@@ -12,7 +12,6 @@ import pytest
 from support.command_line import CommandLine
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("torchvision")
 
 from vfx_matte.propagate.xmem.network import Dimensions, XMemNetwork  # noqa: E402
 

@@ -14,7 +14,6 @@ import pytest
 from support.command_line import CommandLine, paint, pictures
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("torchvision")
 
 from support.xmem_memory import next_references  # noqa: E402
 

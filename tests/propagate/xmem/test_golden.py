@@ -23,7 +23,6 @@ import numpy.typing as npt
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("torchvision")
 
 from vfx_matte.masks import Image, Mask  # noqa: E402
 from vfx_matte.propagate import open_propagator  # noqa: E402

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("torchvision")
 
 from vfx_matte.errors import PropagatorError  # noqa: E402
 from vfx_matte.propagate.xmem import network as xmem_network  # noqa: E402

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from support.command_line import CommandLine, paint
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("torchvision")
 
 from vfx_matte.pipeline.segment import driver_inputs  # noqa: E402
 from vfx_matte.propagate.xmem import propagator as xmem  # noqa: E402

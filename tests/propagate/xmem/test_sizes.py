@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("torchvision")
 
 from support.xmem_memory import memory_usage  # noqa: E402
 

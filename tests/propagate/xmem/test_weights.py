@@ -16,7 +16,6 @@ from support.command_line import CommandLine
 from support.weights_server import Served, archive, write_table
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("torchvision")
 
 from vfx_matte.propagate.xmem.network import Dimensions, XMemNetwork  # noqa: E402
 from vfx_matte.propagate.xmem.weights import describe_weights  # noqa: E402

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("torchvision")
 
 from vfx_matte.propagate.xmem import winograd as xmem_convolution  # noqa: E402
 from vfx_matte.propagate.xmem.network import Dimensions, XMemNetwork, load_network  # noqa: E402

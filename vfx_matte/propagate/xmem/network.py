@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from vfx_matte.errors import PropagatorError
+from vfx_matte.propagate.xmem.residual import make_stage
 from vfx_matte.wording import command
 
 Weights = Path | str | Mapping[str, Any]
@@ -95,22 +95,6 @@ def with_others(objects: Tensor) -> Tensor:
     return torch.stack([objects, before + after.flip(0)], 1)
 
 
-def _stage(
-    block: type[BasicBlock | Bottleneck], channels_in: int, width: int, count: int, *, stride: int
-) -> nn.Sequential:
-    """One stage of a residual network (He et al., CVPR 2016): `count` blocks, the first of which
-    may stride.
-    """
-    channels = width * block.expansion
-    shortcut = None
-    if stride != 1 or channels_in != channels:
-        shortcut = nn.Sequential(
-            nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
-        )
-    later = [block(channels, width) for _ in range(count - 1)]
-    return nn.Sequential(block(channels_in, width, stride, shortcut), *later)
-
-
 class KeyEncoder(nn.Module):
     """ResNet-50 up to stride 16."""
 
@@ -118,9 +102,9 @@ class KeyEncoder(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.res2 = _stage(Bottleneck, 64, 64, 3, stride=1)
-        self.layer2 = _stage(Bottleneck, F4, 128, 4, stride=2)
-        self.layer3 = _stage(Bottleneck, F8, 256, 6, stride=2)
+        self.res2 = make_stage(64, 64, 3, stride=1, is_bottleneck=True)
+        self.layer2 = make_stage(F4, 128, 4, stride=2, is_bottleneck=True)
+        self.layer3 = make_stage(F8, 256, 6, stride=2, is_bottleneck=True)
 
     def forward(self, image: Tensor) -> ImageFeatures:
         """image: (1, 3, H, W), normalised."""
@@ -150,16 +134,21 @@ class SharedConvolution(nn.Conv2d):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out, 3, padding=1)
 
-    def forward(self, x: Tensor, frame: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, frame: Tensor | None = None, *, rectified: bool = False) -> Tensor:
         """x: (K, C, h, w).
 
         frame: (1, C', h, w), channels that stand before x's and are the same for all objects.
+        rectified: of what is positive in x and frame.
         """
-        return convolve_shared(x, frame, self.weight, self.bias)
+        return convolve_shared(x, frame, self.weight, self.bias, rectified=rectified)
 
 
-def convolve_shared(x: Tensor, frame: Tensor | None, weight: Tensor, bias: Tensor | None) -> Tensor:
+def convolve_shared(
+    x: Tensor, frame: Tensor | None, weight: Tensor, bias: Tensor | None, *, rectified: bool
+) -> Tensor:
     """The 3×3 convolution of cat[frame, x] for every object of x; see `SharedConvolution`."""
+    if rectified:
+        x, frame = functional.relu(x), None if frame is None else functional.relu(frame)
     if frame is None:
         whole: Tensor = functional.conv2d(x, weight, bias, padding=1)
         return whole
@@ -184,10 +173,8 @@ class GroupResBlock(nn.Module):
 
         frame: (1, C', h, w), channels that stand before g's and are the same for all objects.
         """
-        # g is not rectified in place: the skip takes it as it was
-        skip = g if self.downsample is None else self.downsample(g, frame)
-        inner = self.conv1(functional.relu(g), None if frame is None else functional.relu(frame))
-        summed: Tensor = self.conv2(functional.relu(inner, inplace=True)).add_(skip)
+        inner = self.conv2(self.conv1(g, frame, rectified=True), rectified=True)
+        summed: Tensor = inner.add_(g if self.downsample is None else self.downsample(g, frame))
         return summed
 
 
@@ -303,9 +290,9 @@ class ValueEncoder(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3 + _MASK_CHANNELS, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.layer1 = _stage(BasicBlock, 64, 64, 2, stride=1)
-        self.layer2 = _stage(BasicBlock, 64, 128, 2, stride=2)
-        self.layer3 = _stage(BasicBlock, 128, _OBJECT_FEATURES, 2, stride=2)
+        self.layer1 = make_stage(64, 64, 2, stride=1, is_bottleneck=False)
+        self.layer2 = make_stage(64, 128, 2, stride=2, is_bottleneck=False)
+        self.layer3 = make_stage(128, _OBJECT_FEATURES, 2, stride=2, is_bottleneck=False)
         self.fuser = FeatureFusionBlock(F16, _OBJECT_FEATURES, dimensions.value)
         self.hidden_reinforce = (
             HiddenUpdate(dimensions.value, dimensions.hidden) if dimensions.hidden else None
@@ -333,7 +320,11 @@ class UpsampleBlock(nn.Module):
 
     def forward(self, skip: Tensor, g: Tensor) -> Tensor:
         """skip: (1, C, 2h, 2w); g: (K, C', h, w)."""
-        return self.out_conv(_enlarge(g, 2).add_(self.skip_conv(skip)))
+        # the convolution first: it takes the most memory
+        shared = self.skip_conv(skip)
+        enlarged = _enlarge(g, 2).add_(shared)
+        del shared
+        return self.out_conv(enlarged)
 
 
 def _enlarge(g: Tensor, factor: int) -> Tensor:

@@ -29,8 +29,8 @@ With 0, ±1, ±2, the usual choice, errors are 4 times as large.
 """
 _LEAST_CHANNELS = 128  # with fewer, moving tiles costs what multiplications save
 _LEAST_TILES = 16  # with fewer, reading transformed filters costs that
-# of transformed tiles at a time: 16 MiB, so that memory is bounded and the processor's cache helps
-_BLOCK_ELEMENTS = 2**22
+# of transformed tiles at a time: 8 MiB, so that memory is bounded and the processor's cache helps
+_BLOCK_ELEMENTS = 2**21
 
 
 def prepare(network: XMemNetwork, *, winograd: bool) -> None:
@@ -133,47 +133,57 @@ class WinogradConvolution(nn.Module):
             "bias", weight.new_zeros(len(weight)) if convolution.bias is None else convolution.bias
         )
 
-    def forward(self, x: Tensor, frame: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, frame: Tensor | None = None, *, rectified: bool = False) -> Tensor:
         """x: (K, C, h, w); frame: (1, C", h, w), channels that stand before x's and are the same
         for all.
+
+        rectified: of what is positive in x and frame.
         """
         if self.weight is not None and len(x) * x[0, 0].numel() >= _LEAST_TILES * _TILE**2:
             self.filters, self.weight = _transformed(self.weight), None
         if self.weight is not None:
-            return convolve_shared(x, frame, self.weight, self.bias)
+            return convolve_shared(x, frame, self.weight, self.bias, rectified=rectified)
         assert self.filters is not None
         if frame is None:
-            return self._convolve(x, self.filters, self.bias)
+            return self._convolve(x, self.filters, self.bias, rectified=rectified)
         of_frame, of_object = self.filters.split([frame.shape[1], x.shape[1]], dim=1)
-        return self._convolve(x, of_object, self.bias) + self._convolve(
-            frame, of_frame, torch.zeros_like(self.bias)
+        nothing = torch.zeros_like(self.bias)
+        return self._convolve(x, of_object, self.bias, rectified=rectified).add_(
+            self._convolve(frame, of_frame, nothing, rectified=rectified)
         )
 
-    def _convolve(self, x: Tensor, filters: Tensor, bias: Tensor) -> Tensor:
-        # 1. cut the padded planes into overlapping patches of 6 × 6, a view without a copy
-        count, channels, height, width = x.shape
+    def _convolve(self, x: Tensor, filters: Tensor, bias: Tensor, *, rectified: bool) -> Tensor:
+        x = x.permute(0, 2, 3, 1)
+        count, height, width, channels = x.shape
         down, across = -(-height // _TILE), -(-width // _TILE)
-        margins = (0, 0, 1, across * _TILE - width + 1, 1, down * _TILE - height + 1)
-        padded = functional.pad(x.permute(0, 2, 3, 1), margins).contiguous()
-        item, row, column, channel = padded.stride()
-        shape = (_PATCH, _PATCH, count, down, across, channels)
-        patches = padded.as_strided(
-            shape, (row, column, item, _TILE * row, _TILE * column, channel)
-        )
-        # 2. some rows of tiles at a time: into the 36 points, one product of matrices per point,
-        #    and back to tiles of 4 × 4
         result = x.new_empty((count, down, _TILE, across, _TILE, filters.shape[2]))
+        # some rows of tiles at a time, so that memory is bounded
         step = max(1, _BLOCK_ELEMENTS // (_PATCH**2 * count * across * max(filters.shape[1:])))
         for start in range(0, down, step):
-            part = patches[:, :, :, start : start + step]
-            points = torch.mm(self.inputs, part.reshape(_PATCH**2, -1)).view(
+            rows = min(step, down - start)
+            # 1. cut their padded planes into overlapping patches of 6 × 6, a view without a copy
+            top, bottom = _TILE * start - 1, _TILE * (start + rows) + 1
+            margins = (
+                *(0, 0, 1, across * _TILE - width + 1),
+                *(max(0, -top), max(0, bottom - height)),
+            )
+            padded = functional.pad(x[:, max(0, top) : bottom], margins).contiguous()
+            if rectified:
+                padded.relu_()
+            item, row, column, channel = padded.stride()
+            patches = padded.as_strided(
+                (_PATCH, _PATCH, count, rows, across, channels),
+                (row, column, item, _TILE * row, _TILE * column, channel),
+            )
+            # 2. into the 36 points, one product of matrices per point, and back to tiles of 4 × 4
+            points = torch.mm(self.inputs, patches.reshape(_PATCH**2, -1)).view(
                 _PATCH**2, -1, channels
             )
             products = torch.bmm(points, filters)
             tiles = torch.mm(self.output, products.view(_PATCH**2, -1)).view(
-                _TILE, _TILE, *part.shape[2:5], -1
+                _TILE, _TILE, count, rows, across, -1
             )
-            torch.add(tiles.permute(2, 3, 0, 4, 1, 5), bias, out=result[:, start : start + step])
+            torch.add(tiles.permute(2, 3, 0, 4, 1, 5), bias, out=result[:, start : start + rows])
         # 3. the last tiles may reach beyond the plane
         return result.view(count, down * _TILE, across * _TILE, -1)[:, :height, :width].permute(
             0, 3, 1, 2
