@@ -8,11 +8,13 @@ the GPU was asked for.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from functools import cache
@@ -194,6 +196,39 @@ def keep_freed_memory() -> None:
 def opencv_threads() -> int:
     """How many threads OpenCV shares one picture's work among."""
     return int(cv2.getNumThreads())
+
+
+class _FramesAtOnce:
+    """The blocks of `frames_at_once` that run just now."""
+
+    lock = threading.Lock()
+    count = 0
+    before = 0
+    """How many threads OpenCV had before the first of them."""
+
+
+@contextlib.contextmanager
+def frames_at_once() -> Iterator[int]:
+    """How many frames may be worked on beside each other: as many as OpenCV has threads, at most
+    MOST_THREADS.
+
+    While the block runs, work within one frame stays in one thread, OpenCV's own too, in the whole
+    process: frames share the cores better than their parts do, and OpenCV's threads wait busily.
+    """
+    # blocks of several threads may overlap: the first one sets, the last one sets back
+    with _FramesAtOnce.lock:
+        if not _FramesAtOnce.count:
+            _FramesAtOnce.before = opencv_threads()
+            cv2.setNumThreads(1)
+        _FramesAtOnce.count += 1
+        threads = min(MOST_THREADS, _FramesAtOnce.before)
+    try:
+        yield threads
+    finally:
+        with _FramesAtOnce.lock:
+            _FramesAtOnce.count -= 1
+            if not _FramesAtOnce.count:
+                cv2.setNumThreads(_FramesAtOnce.before)
 
 
 def side_by_side(

@@ -35,6 +35,7 @@ from vfx_matte.backend import (
     choose_device,
     components,
     enlarged,
+    frames_at_once,
     keep_freed_memory,
     shrunk,
     side_by_side,
@@ -265,6 +266,24 @@ def test_what_fails_side_by_side_is_raised_and_the_rest_not_begun(
     for one, other in ((lambda: 1 // 0, lambda: 1), (lambda: 1, lambda: 1 // 0)):
         with pytest.raises(ZeroDivisionError):
             both(one, other, on=np.zeros(1))
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_frames_beside_each_other_leave_the_work_within_one_to_one_thread() -> None:
+    def here(_: int) -> threading.Thread:
+        return threading.current_thread()
+
+    with frames_at_once() as threads:
+        assert (threads, cv2.getNumThreads()) == (4, 1)
+        assert set(side_by_side(here, range(5), on=np.zeros(1))) == {threading.main_thread()}
+        # a second render meanwhile
+        with frames_at_once() as others:
+            assert others == 4
+        assert cv2.getNumThreads() == 1
+    assert cv2.getNumThreads() == 4
+    with pytest.raises(ValueError, match="on the way"), frames_at_once():
+        raise ValueError("on the way")
+    assert cv2.getNumThreads() == 4
 
 
 def test_one_thread_or_another_device_is_a_loop() -> None:

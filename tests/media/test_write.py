@@ -123,6 +123,15 @@ def test_outputs_match_their_source(
     assert abs(lasting) <= (0 if plan.container.exact_time else Fraction(1, 1000))
 
 
+def test_x264_codes_several_pictures_at_once(make_clip: Make, tmp_path: Path) -> None:
+    """Threads within a picture leave cores idle, and cut it into slices."""
+    reader = open_clip(make_clip("clip.mp4", size=(320, 180)), notify=Notices())
+    path = tmp_path / "out.mp4"
+    copy(reader, path, Notices(), "libx264")
+    # x264 writes its settings into the first picture
+    assert b" sliced_threads=0 " in path.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("size", "slices"), [((641, 359), "0"), ((39, 39), "0"), ((3, 3), "1"), ((5, 1), "1")]
 )

@@ -4,6 +4,7 @@ frame, all of them or none.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from unittest.mock import Mock
 
+import cv2
 import numpy as np
 import pytest
 from support.command_line import CommandLine, pictures, planes_of
@@ -74,8 +76,7 @@ def test_together_they_are_as_they_are_alone(segmented: SegmentedClip, tmp_path:
 def test_frames_are_decoded_once_and_mattes_made_once(
     segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # whether the key suits is looked at in frames of its own, beside the render
-    outputs = [replace(output, beside=None) for output in planned(segmented, tmp_path)]
+    outputs = planned(segmented, tmp_path)
     read: list[int] = []
     frames = type(segmented.reader).frames
 
@@ -92,28 +93,99 @@ def test_frames_are_decoded_once_and_mattes_made_once(
     assert make_matte.call_count == 8  # as many as there are masks
 
 
-def test_a_look_beside_the_frames_is_over_before_an_output_has_its_name(
+class Watch:
+    """Notes what it is told."""
+
+    def __init__(self, path: Path, *, fails: bool = False) -> None:
+        self.path, self.fails, self.told = path, fails, list[object]()
+
+    def begin(self, start: int, stop: int) -> None:
+        self.told.append((start, stop))
+
+    def see(self, job: FrameJob) -> None:
+        self.told.append(job.index)
+
+    def end(self) -> None:
+        if self.fails:
+            raise MediaError("frame 3 is wrong")
+        self.told.append(self.path.exists())
+
+
+def test_a_watch_sees_every_frame_before_an_output_has_its_name(
     segmented: SegmentedClip, tmp_path: Path
 ) -> None:
     green = planned(segmented, tmp_path)[2]
-    assert green.beside is not None
-    looked: list[bool] = []
-
-    def look() -> None:
-        time.sleep(0.3)
-        looked.append(green.path.exists())
-
-    write_outputs(segmented, [replace(green, beside=look)], SILENT)
-    assert looked == [False]
+    watch = Watch(green.path)
+    # frames before the range, which stabilizing remembers, are not its own
+    write_outputs(segmented, [replace(green, watch=watch)], SILENT, span=(4, 9))
+    assert watch.told == [(4, 9), 4, 5, 6, 7, 8, False]
     assert green.path.exists()
-
-    def fail() -> None:
-        raise MediaError("frame 3 cannot be decoded")
-
-    other = replace(green, path=tmp_path / "other.mkv", beside=fail)
+    other = replace(
+        green, path=tmp_path / "other.mkv", watch=Watch(tmp_path / "other.mkv", fails=True)
+    )
     with pytest.raises(MediaError, match="frame 3"):
         write_outputs(segmented, [other], SILENT)
     assert not list(tmp_path.glob("other*"))
+
+
+def test_a_key_is_compared_with_the_frames_that_are_rendered(
+    segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    reporter = SilentReporter()
+    monkeypatch.setattr(reporter, "notify", told.append)
+    # a colour of the subject itself
+    image, mask = segmented.reader.frame(5).image, segmented.mask(5)
+    assert mask is not None
+    red, green, blue = np.median(image[mask != 0], axis=0).astype(int)
+    output = Planner(segmented, Tools(), reporter).greenback(
+        tmp_path / "key.mkv",
+        key=f"#{red:02x}{green:02x}{blue:02x}",
+        settings=MatteSettings(edges="hard"),
+        encode=EXACT,
+    )
+    write_outputs(segmented, [output], reporter, span=(6, 9))
+    (line,) = (line for line in told if "of the subject on frame" in line)
+    assert int(line.split("on frame ")[1].split()[0]) in (6, 7, 8)
+    told.clear()
+    # where the clip has no masks there is nothing to compare
+    write_outputs(segmented, [output], reporter, span=(10, 12))
+    assert not [line for line in told if "on frame" in line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stabilize", [0.0, 0.5])
+def test_frames_made_beside_each_other_are_as_one_after_the_other(
+    segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stabilize: float
+) -> None:
+    settings = MatteSettings(edges="guided", stabilize=stabilize)
+    places: set[str] = set()
+    make_matte = mattes.make_matte
+
+    def noted(*args: object, **named: object) -> object:
+        places.add(threading.current_thread().name)
+        # frames that begin later may be done first
+        time.sleep(0.05 * (len(places) % 2))
+        return make_matte(*args, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(mattes, "make_matte", noted)
+    shown = []
+    before = cv2.getNumThreads()
+    try:
+        for threads in (1, 3):
+            cv2.setNumThreads(threads)
+            places.clear()
+            folder = tmp_path / str(threads)
+            outputs = planned(segmented, folder, settings=settings)
+            write_outputs(segmented, outputs, SILENT)
+            assert cv2.getNumThreads() == threads
+            assert any("ahead" in name for name in places) == (threads > 1)
+            shown.append([decoded(output.path) for output in outputs])
+    finally:
+        cv2.setNumThreads(before)
+    for one, other in zip(*shown, strict=True):
+        for here, there in zip(one, other, strict=True):
+            assert all((a == b).all() for a, b in zip(here, there, strict=True))
 
 
 def test_another_look_has_its_own_mattes(segmented: SegmentedClip, tmp_path: Path) -> None:

@@ -179,8 +179,9 @@ class VideoWriter:
         stream.time_base = self._base
         context.sample_aspect_ratio = source.sample_aspect
         stream.sample_aspect_ratio = source.sample_aspect
-        # as many threads as there are cores
-        context.thread_count = 0
+        # As many threads as there are cores, for several pictures at once: PyAV asks for threads
+        # within a picture alone, with which x264 leaves cores idle and codes slices.
+        context.thread_count, context.thread_type = 0, "AUTO"
         put_tags(context, self._tags)
         if self._keeps_fields:
             context.field_order = next(

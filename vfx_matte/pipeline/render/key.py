@@ -1,9 +1,10 @@
 """Chooses the key colour of a render, and checks whether it suits the subject.
 
-A dozen frames spread over the clip are looked at before a render begins, keyframes where there are
-some near, because only they are cheap to reach in a clip with long groups of pictures. Of each at
-most 20,000 of the subject's pixels are kept, as 8-bit R'G'B' (see `composite.key_color`), so that
-memory does not grow with the clip or the picture.
+A dozen frames are looked at: where a key is to be found, of the whole clip before a render begins,
+keyframes where there are some near, because only they are cheap to reach in a clip with long groups
+of pictures; where one is given, of those that are rendered, as they pass. Of each at most 20,000 of
+the subject's pixels are kept (see `composite.key_color`), so that memory does not grow with the
+clip or the picture.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from vfx_matte.masks import RGB, Mask
 from vfx_matte.numbering import parse_pattern
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.render.outputs import FrameJob, FrameWatch
 from vfx_matte.pipeline.sampling import evenly, frames_at, seekable, snapped
 from vfx_matte.settings.options import GreenbackSettings, MatteSettings
 from vfx_matte.wording import command, option
@@ -137,24 +139,35 @@ def choose_key(
     if is_found:
         reporter.notify(f"key colour: {chosen}, the farthest from the subject's colours")
     color = parse_color(chosen)
-    check = check_key(subjects, color)
-    # people know a picture of a sequence by its own number
-    warning = replace(check, frame=clip.info.timeline.number(check.frame)).warning
-    if warning:
-        reporter.notify(warning)
+    _warn(clip, subjects, color, reporter)
     return color
 
 
-def subject_frames(clip: SegmentedClip, settings: MatteSettings, *, count: int) -> list[int]:
+def subject_frames(
+    clip: SegmentedClip,
+    settings: MatteSettings,
+    *,
+    count: int,
+    span: tuple[int, int] | None = None,
+) -> list[int]:
     """At most `count` frames, ascending and evenly spaced, whose mask shows a chosen object;
     keyframes where there are some.
+
+    Args:
+        clip: a segmented clip.
+        settings: which objects are chosen.
+        count: how many frames at most.
+        span: the half-open range in which they are looked for; None is all of the clip.
     """
-    with_mask = clip.mask_frames
+    start, stop = span or (0, len(clip.info.timeline))
+    with_mask = [index for index in clip.mask_frames if start <= index < stop]
     known = set(with_mask)
     keyframes = [index for index in seekable(clip.info) if index in known]
     # masks are cheap to read, pictures are not: several masks are read for one frame that is kept
     candidates = snapped(evenly(with_mask, MASKS_PER_SAMPLE * count), keyframes)
-    with_subject = [index for index in candidates if _chosen(clip, index, settings).any()]
+    with_subject = [
+        index for index in candidates if _chosen(clip, clip.mask(index), settings).any()
+    ]
     return snapped(evenly(with_subject, count), sorted(set(keyframes).intersection(with_subject)))
 
 
@@ -166,9 +179,53 @@ def subject_samples(clip: SegmentedClip, settings: MatteSettings) -> dict[int, C
     """
     frames = frames_at(clip.reader, subject_frames(clip, settings, count=SAMPLED_FRAMES))
     return {
-        frame.index: subject_chroma(frame.image, _chosen(clip, frame.index, settings))
+        frame.index: subject_chroma(frame.image, _chosen(clip, clip.mask(frame.index), settings))
         for frame in frames
     }
+
+
+class KeyWatch(FrameWatch):
+    """Compares the subject with a key while the frames of a render pass (see `FrameWatch`).
+
+    A notice says so when the subject contains the key.
+    """
+
+    def __init__(
+        self, clip: SegmentedClip, key: RGB, settings: MatteSettings, *, reporter: Reporter
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            clip: a segmented clip.
+            key: the key's R'G'B'.
+            settings: which objects are the subject.
+            reporter: receives the notice.
+        """
+        self._clip, self._key, self._settings, self._reporter = clip, key, settings, reporter
+        self._span: tuple[int, int] | None = None
+        self._wanted: set[int] | None = None
+        self._subjects: dict[int, Chroma] = {}
+
+    def begin(self, start: int, stop: int) -> None:
+        """Hear which frames will pass, a half-open range of indices."""
+        self._span, self._wanted = (start, stop), None
+        self._subjects.clear()
+
+    def see(self, job: FrameJob) -> None:
+        """Look at a frame, if it is one of those that count."""
+        # masks are read when the first frame is there: the decoder works meanwhile
+        if self._wanted is None:
+            self._wanted = set(
+                subject_frames(self._clip, self._settings, count=SAMPLED_FRAMES, span=self._span)
+            )
+        if job.index in self._wanted and job.frame is not None:
+            subject = _chosen(self._clip, job.mask, self._settings)
+            self._subjects[job.index] = subject_chroma(job.frame.image, subject)
+
+    def end(self) -> None:
+        """Say whether the subject has the key's colour."""
+        if self._subjects:
+            _warn(self._clip, self._subjects, self._key, self._reporter)
 
 
 def check_key(subjects: dict[int, Chroma], key: RGB) -> KeyCheck:
@@ -192,9 +249,8 @@ def check_key(subjects: dict[int, Chroma], key: RGB) -> KeyCheck:
     )
 
 
-def _chosen(clip: SegmentedClip, index: int, settings: MatteSettings) -> Mask:
-    """The mask of the chosen objects; all 0 where the frame shows nothing of them."""
-    mask = clip.mask(index)
+def _chosen(clip: SegmentedClip, mask: Mask | None, settings: MatteSettings) -> Mask:
+    """The chosen objects of a frame's mask; all 0 where the frame shows nothing of them."""
     if mask is None:
         return np.zeros(clip.info.shape, np.uint8)
     return (
@@ -202,3 +258,12 @@ def _chosen(clip: SegmentedClip, index: int, settings: MatteSettings) -> Mask:
         if settings.objects is None
         else np.where(np.isin(mask, settings.objects), mask, 0).astype(np.uint8)
     )
+
+
+def _warn(clip: SegmentedClip, subjects: dict[int, Chroma], key: RGB, reporter: Reporter) -> None:
+    """Notify where the subject contains the key."""
+    check = check_key(subjects, key)
+    # people know a picture of a sequence by its own number
+    warning = replace(check, frame=clip.info.timeline.number(check.frame)).warning
+    if warning:
+        reporter.notify(warning)

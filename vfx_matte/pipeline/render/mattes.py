@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from copy import copy
 from dataclasses import replace
 
 import numpy as np
 
-from vfx_matte.backend import to_device, xp
+from vfx_matte.backend import Device, to_device, xp
 from vfx_matte.composite import mix
 from vfx_matte.masks import Image, Mask, Matte
 from vfx_matte.matting import (
@@ -23,7 +24,7 @@ from vfx_matte.media.frames import Frame
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip
-from vfx_matte.pipeline.render.outputs import FrameJob
+from vfx_matte.pipeline.render.outputs import FrameJob, Submit
 from vfx_matte.pipeline.render.request import Tools, chosen_objects
 from vfx_matte.settings.options import MatteSettings
 
@@ -54,6 +55,8 @@ class Mattes:
             else None
         )
         self._stabilizer = Stabilizer(settings.stabilize)
+        self._begun: dict[int, Future[Matte]] = {}
+        self._last_begun: int | None = None
 
     def for_object(self, object_id: int) -> Mattes:
         """The mattes of one object, with a memory of their own; a network is shared."""
@@ -61,7 +64,8 @@ class Mattes:
         other = copy(self)
         other._settings = replace(self._settings, objects=(object_id,))
         other._stabilizer = Stabilizer(self._settings.stabilize)
-        other._last = None
+        other._last = other._last_begun = None
+        other._begun = {}
         return other
 
     @property
@@ -80,6 +84,29 @@ class Mattes:
         of the whole clip.
         """
         return self._stabilizer.memory
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether `begin` is of use: a GPU, and a network, share out one frame's work
+        themselves.
+        """
+        return self._tools.device is Device.CPU and (
+            self._estimator is None or self._estimator.in_threads
+        )
+
+    def begin(self, job: FrameJob, submit: Submit) -> None:
+        """Begin in a thread what of a frame's matte depends on no other frame.
+
+        Args:
+            job: a frame that `matte` will be asked for; jobs come in its order.
+            submit: begins a function in a thread.
+        """
+        source_index = self._clip.shows(job.index)
+        # several outputs may ask for it, and a held frame comes several times
+        if job.mask is None or source_index == self._last_begun:
+            return
+        self._last_begun = source_index
+        self._begun[source_index] = submit(self._alone, job.index, job.mask, job.image)
 
     def matte(
         self, frame_index: int, mask: Mask | None, image: Callable[[], Image] | None = None
@@ -121,20 +148,10 @@ class Mattes:
         if mask is None:
             self._stabilizer.reset()
             return Matte(to_device(np.zeros(self._clip.info.shape, np.uint8), self._tools.device))
-        picture = image() if image is not None and self.needs_picture else None
-        # where alpha comes from the mask alone a picture is wanted by the stabilizer only, which
-        # finds the optical flow in host memory
-        matte = make_matte(
-            to_device(mask, self._tools.device),
-            image=to_device(picture, self._tools.device)
-            if picture is not None and settings.method.from_picture
-            else None,
-            soft=self._soft(frame_index) if settings.soft_edges else None,
-            objects=settings.objects,
-            settings=settings,
-            estimator=self._estimator,
-        )
-        if picture is None or not settings.stabilize:
+        begun = self._begun.pop(self._clip.shows(frame_index), None)
+        matte = self._alone(frame_index, mask, image) if begun is None else begun.result()
+        picture = image() if image is not None and settings.stabilize else None
+        if picture is None:
             return matte
         stabilized = self._stabilizer(matte, picture)
         # what the flow brought along may lie loose beside the subject, as what the picture says
@@ -143,6 +160,21 @@ class Mattes:
             to_device(mask, self._tools.device),
             objects=settings.objects,
             settings=settings,
+        )
+
+    def _alone(self, frame_index: int, mask: Mask, image: Callable[[], Image] | None) -> Matte:
+        """The matte of one frame, before it is stabilized."""
+        settings = self._settings
+        # where alpha comes from the mask alone a picture is wanted by the stabilizer only, which
+        # finds the optical flow in host memory
+        picture = image() if image is not None and settings.method.from_picture else None
+        return make_matte(
+            to_device(mask, self._tools.device),
+            image=None if picture is None else to_device(picture, self._tools.device),
+            soft=self._soft(frame_index) if settings.soft_edges else None,
+            objects=settings.objects,
+            settings=settings,
+            estimator=self._estimator,
         )
 
     def subject(self, picture: Picture, matte: Matte) -> Picture:

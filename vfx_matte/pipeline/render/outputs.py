@@ -2,21 +2,24 @@
 
 However many there are, the clip is decoded once for all of them, and a matte that several show is
 made once: a frame is decoded in one thread, turned into every file's picture in a second, and
-encoded in the caller's. No file gets its name before the last frame is in all of them and it is
-verified; one that fails is kept beside its path, under a name that says so.
+encoded in the caller's. What of a picture depends on no other frame is begun for several frames at
+once, in threads of their own. No file gets its name before the last frame is in all of them and it
+is verified; one that fails is kept beside its path, under a name that says so.
 """
 
 from __future__ import annotations
 
 import time as clock
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
-from vfx_matte.backend import Array, keep_freed_memory
+from vfx_matte.backend import Array, frames_at_once, keep_freed_memory
 from vfx_matte.composite.mix import over_black
 from vfx_matte.errors import MediaError, VerifyError, VfxMatteError
 from vfx_matte.files.atomic import AtomicFile, AtomicFolder
@@ -96,6 +99,23 @@ class FrameJob:
         return None if self.frame is None else self.frame.alpha
 
 
+Submit = Callable[..., Future[Any]]
+"""Begins a function in a thread, as `Executor.submit` does."""
+
+
+class FrameWatch(Protocol):
+    """Looks at the frames of a render as they pass, so that none is decoded for it."""
+
+    def begin(self, start: int, stop: int) -> None:
+        """Hear which frames will pass, a half-open range of indices; none has yet."""
+
+    def see(self, job: FrameJob) -> None:
+        """Look at one frame of the range; they come in order."""
+
+    def end(self) -> None:
+        """Say what was seen; all frames have passed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedOutput:
     """One file, or one folder of numbered files, to be made."""
@@ -132,10 +152,13 @@ class PlannedOutput:
     precede: Callable[[FrameJob], None] = lambda _: None
     """Receives these frames, in order, before a part of the clip is composed."""
 
-    beside: Callable[[], object] | None = None
-    """What is looked at while frames are made, as they do not depend on it: whether the key suits;
-    in a thread of its own.
+    begin: Callable[[FrameJob, Submit], None] | None = None
+    """Begins in threads what of a picture depends on no other frame; called for a few frames before
+    they are composed, in order. None: there is nothing of the kind.
     """
+
+    watch: FrameWatch | None = None
+    """Looks at the frames that the output is made of: whether the key suits."""
 
     @property
     def encoding(self) -> str:
@@ -175,6 +198,9 @@ def write_outputs(
     info, count = part_of(clip.info, start, stop, notify=reporter.notify), stop - start
     # a mask that is gone would come out as a frame without a subject
     clip.store.check_masks()
+    for output in outputs:
+        if output.watch is not None:
+            output.watch.begin(start, stop)
     frames = compose_frames(clip, outputs, start, stop)
     finished, empty = _produce(info, frames, outputs, clip.check_unchanged, reporter)
     # the manifest learns of an output only when all of them have their names
@@ -262,7 +288,20 @@ def compose_frames(
         for _, job in zip(range(first, start), jobs, strict=False):
             for output in outputs:
                 output.precede(job)
-        yield from _pictures(jobs, outputs)
+        yield from _pictures(_watched(jobs, outputs), outputs)
+
+
+def _watched(
+    jobs: Generator[FrameJob, None, None], outputs: Sequence[PlannedOutput]
+) -> Generator[FrameJob, None, None]:
+    """The same jobs, each looked at by those outputs that want to."""
+    watches = [output.watch for output in outputs if output.watch is not None]
+    for job in jobs:
+        for watch in watches:
+            watch.see(job)
+        yield job
+    for watch in watches:
+        watch.end()
 
 
 def first_needed(clip: SegmentedClip, start: int, *, memory: int) -> int:
@@ -346,11 +385,7 @@ def _produce(
         moved = [
             replace(output, path=file.part) for output, file in zip(outputs, temporary, strict=True)
         ]
-        beside = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="vfx-matte beside"))
-        looks = [beside.submit(output.beside) for output in outputs if output.beside is not None]
         tracks, empty = _write(info, frames, moved, reporter)
-        for look in looks:
-            look.result()
         # a clip that was replaced meanwhile would give files of two clips
         check_unchanged()
         # all are verified even when one fails, so that the good ones are kept
@@ -408,8 +443,8 @@ def _pictures(
 ) -> Generator[Composed, None, None]:
     pictures: list[Picture] = []
     last: int | None = None
-    with closing(jobs):
-        for job in jobs:
+    with closing(_begun(jobs, outputs)) as begun:
+        for job in begun:
             # while a frame is held, only a background that moves changes what is shown: a screen
             # recording that stands still for minutes is composed once
             kept = pictures if job.source_index == last else [None] * len(outputs)
@@ -419,6 +454,31 @@ def _pictures(
             ]
             last = job.source_index
             yield pictures, job.time, job.mask is not None
+
+
+def _begun(
+    jobs: Generator[FrameJob, None, None], outputs: Sequence[PlannedOutput]
+) -> Generator[FrameJob, None, None]:
+    """The same jobs; when one comes out, work for the next few has begun in threads."""
+    begins = [output.begin for output in outputs if output.begin is not None]
+    with ExitStack() as stack:
+        stack.enter_context(closing(jobs))
+        threads = stack.enter_context(frames_at_once()) if begins else 1
+        if threads == 1:
+            yield from jobs
+            return
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="vfx-matte ahead")
+        # after an error too: nothing may go on computing behind the back of whoever handles it
+        stack.callback(pool.shutdown, cancel_futures=True)
+        waiting: deque[FrameJob] = deque()
+        for job in jobs:
+            for begin in begins:
+                begin(job, pool.submit)
+            waiting.append(job)
+            if len(waiting) > threads:
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
 
 
 def _opaque(job: FrameJob) -> Picture:

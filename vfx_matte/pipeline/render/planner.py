@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +41,10 @@ from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import describe_channels, object_channels
 from vfx_matte.pipeline.render.encoding import EncodeOptions, encode_plan, encoding_for
-from vfx_matte.pipeline.render.key import choose_key, is_auto
+from vfx_matte.pipeline.render.key import KeyWatch, choose_key, is_auto
 from vfx_matte.pipeline.render.legend import with_legend
 from vfx_matte.pipeline.render.mattes import Mattes, may_hide, visible_matte
-from vfx_matte.pipeline.render.outputs import FrameJob, PlannedOutput
+from vfx_matte.pipeline.render.outputs import FrameJob, PlannedOutput, Submit
 from vfx_matte.pipeline.render.request import Tools, check_request, chosen_objects, with_edges
 from vfx_matte.settings.edge_methods import usual
 from vfx_matte.settings.options import MatteSettings
@@ -121,9 +120,9 @@ class Planner:
                 clip, key, settings, is_checked=is_checked and is_auto(key), reporter=self._reporter
             )
         )
-        beside = None
+        watch = None
         if not background and is_checked and not is_auto(key):
-            beside = partial(choose_key, clip, key, settings, reporter=self._reporter)
+            watch = KeyWatch(clip, color, settings, reporter=self._reporter)
         # a gray clip cannot show a coloured key
         layout = info.layout if behind is not None else mix.layout_for_color(info.layout, color)
         names = self._names(path, encode)
@@ -158,7 +157,7 @@ class Planner:
             sound=encode.sound,
             settings=settings, mattes=[mattes], background=behind,
         )  # fmt: skip
-        return replace(planned, beside=beside)
+        return replace(planned, watch=watch)
 
     def alpha(
         self,
@@ -416,13 +415,19 @@ class Planner:
             for each in mattes:
                 each.matte(job.index, job.mask, job.image)
 
+        # several mattes of one frame, one per object, are begun side by side
+        def begin(job: FrameJob, submit: Submit) -> None:
+            for each in mattes:
+                each.begin(job, submit)
+
+        can_begin = bool(mattes) and all(each.can_begin for each in mattes)
         # written as a whole folder, so that no old picture lies between new ones
         folder = path if names is None else numbered_files(path, self._clip.info)[0]
         return PlannedOutput(
             path=folder, plan=plan, label=label, compose=compose, decodes=decodes, moves=moves,
             sound=sound,
             names=names or USUAL_NAMES, memory=max((each.memory for each in mattes), default=0),
-            precede=precede,
+            precede=precede, begin=begin if can_begin else None,
             check=lambda path: check_request(self._clip, path, settings, background=background),
         )  # fmt: skip
 
