@@ -193,18 +193,18 @@ def test_windows_are_averaged_where_it_is_wanted(
     seed: int, height: int, width: int, half: int, share: float
 ) -> None:
     from vfx_matte.matting.compiled.windows import (
+        count_pixels,
         gathered,
         laid,
-        pixels_in,
-        runs_of,
+        list_runs,
         window_means,
     )
 
     rng = np.random.default_rng(seed)
     values = rng.random((height, width), np.float32)
     wanted = (rng.random((height, width)) < share).astype(np.uint8)
-    runs = runs_of(wanted)
-    means, taken = np.empty((2, pixels_in(runs)), np.float32)
+    runs = list_runs(wanted)
+    means, taken = np.empty((2, count_pixels(runs)), np.float32)
     window_means(values, runs, 2 * half + 1, means)
     gathered(values, runs, taken)
     inside = wanted != 0

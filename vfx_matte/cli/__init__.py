@@ -41,7 +41,7 @@ COMMANDS = {
 """Module → the commands that it registers, in the order of `vfx-matte --help`."""
 
 
-_OBJECTS_BEFORE_A_LOOK = 20_000
+_OBJECTS_BEFORE_A_LOOK = 100_000
 
 
 def program() -> typer.Typer:

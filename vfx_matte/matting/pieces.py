@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vfx_matte.backend import Array, box_sum, components, xp
+from vfx_matte.backend import Array, bounding_box, box_sum, components, xp
 from vfx_matte.matting import compiled
 
 ONE = 65535
@@ -66,11 +66,16 @@ def without_loose_pieces(
     Returns:
         Alpha without them, uint16 (H, W).
     """
+    # outside of the box around all that is there, and a pixel more, is one background
+    region = bounding_box(alpha, margin_px=1)
+    if region is None or not (specks_px or holes_px):
+        return alpha
+    part, mask = alpha[region], binary[region]
     # pieces first: a hole may be open only through one of them
     inside = (
         _kept_pieces(
-            alpha,
-            binary,
+            part,
+            mask,
             specks_px,
             anchored=anchored,
             diagonal=True,
@@ -81,11 +86,11 @@ def without_loose_pieces(
         else None
     )
     if inside is not None:
-        alpha = alpha * inside
+        part = part * inside
     outside = (
         _kept_pieces(
-            alpha,
-            binary,
+            part,
+            mask,
             holes_px,
             anchored=anchored,
             diagonal=False,
@@ -95,7 +100,13 @@ def without_loose_pieces(
         if holes_px
         else None
     )
-    return alpha if outside is None else ONE - (ONE - alpha) * outside
+    if outside is not None:
+        part = ONE - (ONE - part) * outside
+    if inside is None and outside is None:
+        return alpha
+    tidy = alpha.copy()
+    tidy[region] = part
+    return tidy
 
 
 def _kept_pieces(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from vfx_matte.backend import Array, box_mean
@@ -49,27 +47,46 @@ def learn(
         around: side in blocks of the window in which the mean of alpha is taken.
         far: the bands beyond which pixels count as known in that mean.
     """
-    shape = means.shape[:2]
-    base = np.empty((*shape, MOMENTS - 1), np.float32)
-    _spread(np.ascontiguousarray(image), means, block_px, step, base)
     halves = np.array([size // 2 for size, _ in windows])
     shares = np.array([share / size**2 for size, share in windows])
-    model = np.empty((*shape, 10), np.float32)
-    alpha, sure = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    weights = np.empty((*shape, 2), np.float32)
-    moments = np.empty((shape[0], shape[1] * 2 * MOMENTS), np.float32)
-    half = band_px / 2
+    model, alpha, sure, likely = _learn(
+        np.ascontiguousarray(image), means, side, block_px, step, band_px / 2, halves, shares,
+        F(noise), F(1 / sure_from), passes, F(far * band_px),
+    )  # fmt: skip
+    model[..., 6] = box_mean(likely, around)
+    return model, alpha, sure
+
+
+@compiled
+def _learn(
+    image: Array, means: Array, side: Array, block_px: int, step: int, half: float, halves: Array,
+    shares: Array, noise: np.float32, per_sure: np.float32, passes: int, far: np.float32,
+) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+    """What `learn` gives, without the mean of alpha around, and the alpha that it is taken of.
+
+    `half` is half the band's width, `halves` how far the windows reach in blocks, int64 (3,),
+    `shares` the weight of one block in each, float64 (3,), and `far` the distance in px from which
+    on pixels count as known.
+    """
+    down, across = side.shape
+    base = np.empty((down, across, MOMENTS - 1), np.float32)
+    _spread(image, means, block_px, step, base)
+    model = np.empty((down, across, 10), np.float32)
+    alpha, sure = np.empty((down, across), np.float32), np.empty((down, across), np.float32)
+    weights = np.empty((down, across, 2), np.float32)
+    moments = np.empty((down, across * 2 * MOMENTS), np.float32)
     for number in range(passes):
         _weigh(side, alpha, sure, half, number == 0, weights)
         _weighted(base, weights, moments)
         is_last = number == passes - 1
-        _models(
-            moments, base, halves, shares, F(noise), F(1 / sure_from), is_last, model, alpha, sure
-        )
+        _models(moments, base, halves, shares, noise, per_sure, is_last, model, alpha, sure)
     # far from the edge the mask decides, whatever colours say
-    likely = np.where(np.abs(side) < far * band_px, alpha, side > 0).astype(np.float32)
-    model[..., 6] = box_mean(likely, around)
-    return model, alpha, sure
+    likely = np.empty((down, across), np.float32)
+    for i in range(down):
+        for j in range(across):
+            known = F(1) if side[i, j] > 0 else F(0)
+            likely[i, j] = alpha[i, j] if abs(side[i, j]) < far else known
+    return model, alpha, sure, likely
 
 
 @compiled
@@ -83,26 +100,44 @@ def _spread(image: Array, means: Array, block_px: int, step: int, base: Array) -
     per = block_px // step
     one = 1.0 / (per * per * 255.0)
     two = one / 255.0
+    across = base.shape[1]
+    # sums of the samples of every column in a row of blocks: three colours, their six products
+    sums = np.empty((9, across * per), np.int32)
+    colors = np.empty((3, across * per), np.int32)
     for i in range(base.shape[0]):
-        for j in range(base.shape[1]):
-            red = green = blue = np.int32(0)
-            rr = rg = rb = gg = gb = bb = np.int32(0)
-            for y in range(i * per, i * per + per):
-                row = min(y, last_row) * step
-                for x in range(j * per, j * per + per):
-                    column = min(x, last_column) * step
-                    r = np.int32(image[row, column, 0])
-                    g = np.int32(image[row, column, 1])
-                    b = np.int32(image[row, column, 2])
-                    red += r
-                    green += g
-                    blue += b
-                    rr += r * r
-                    rg += r * g
-                    rb += r * b
-                    gg += g * g
-                    gb += g * b
-                    bb += b * b
+        sums[:] = 0
+        for y in range(i * per, i * per + per):
+            samples = image[min(y, last_row) * step]
+            for x in range(last_column + 1):
+                colors[0, x] = samples[x * step, 0]
+                colors[1, x] = samples[x * step, 1]
+                colors[2, x] = samples[x * step, 2]
+            colors[0, last_column + 1 :] = colors[0, last_column]
+            colors[1, last_column + 1 :] = colors[1, last_column]
+            colors[2, last_column + 1 :] = colors[2, last_column]
+            for x in range(across * per):
+                r, g, b = colors[0, x], colors[1, x], colors[2, x]
+                sums[0, x] += r
+                sums[1, x] += g
+                sums[2, x] += b
+                sums[3, x] += r * r
+                sums[4, x] += r * g
+                sums[5, x] += r * b
+                sums[6, x] += g * g
+                sums[7, x] += g * b
+                sums[8, x] += b * b
+        for j in range(across):
+            red = green = blue = rr = rg = rb = gg = gb = bb = np.int32(0)
+            for x in range(j * per, j * per + per):
+                red += sums[0, x]
+                green += sums[1, x]
+                blue += sums[2, x]
+                rr += sums[3, x]
+                rg += sums[4, x]
+                rb += sums[5, x]
+                gg += sums[6, x]
+                gb += sums[7, x]
+                bb += sums[8, x]
             r_mean, g_mean, b_mean = red * one, green * one, blue * one
             unit = F(1 / 255)
             r_color = means[i, j, 0] * unit
@@ -184,6 +219,10 @@ def _models(
     columns = np.zeros((3, across * numbers), np.float64)
     upto = np.zeros((3, (across + 2 * halves.max() + 1) * numbers), np.float64)
     total = np.empty(across * numbers, np.float32)
+    # the same number of all blocks of a row beside each other, so that several blocks are modelled
+    # with one instruction
+    rows, color = np.empty((numbers, across), np.float32), np.empty((3, across), np.float32)
+    found = np.empty((10, across), np.float32)
     for i in range(down):
         for k in range(3):
             half, sums = halves[k], columns[k]
@@ -198,8 +237,15 @@ def _models(
                     sums[at] += np.float64(new[at]) - np.float64(old[at])
         _along_the_row(columns, halves, shares, upto, total)
         for j in range(across):
-            block = total[j * numbers : (j + 1) * numbers]
-            _model(block, base[i, j], noise, per_sure, is_last, model[i, j], alpha[i], sure[i], j)
+            for m in range(numbers):
+                rows[m, j] = total[j * numbers + m]
+            for m in range(3):
+                color[m, j] = base[i, j, m]
+        _model_row(rows, color, noise, per_sure, is_last, found, alpha[i], sure[i])
+        if is_last:
+            for j in range(across):
+                for m in range(10):
+                    model[i, j, m] = found[m, j]
 
 
 @compiled
@@ -244,27 +290,8 @@ def _along_the_row(columns: Array, halves: Array, shares: Array, upto: Array, to
 
 
 @compiled
-def _cloud(total: Array, at: int, noise: np.float32) -> tuple[Any, ...]:
-    """Mean and covariance (nine numbers) of the cloud whose moments begin at `at`."""
-    share = F(1) / (total[at] + F(1e-9))
-    r, g, b = total[at + 1] * share, total[at + 2] * share, total[at + 3] * share
-    # float32 may leave variances a little below 0
-    return (
-        r,
-        g,
-        b,
-        max(total[at + 4] * share - r * r, F(0)) + noise,
-        total[at + 5] * share - r * g,
-        total[at + 6] * share - r * b,
-        max(total[at + 7] * share - g * g, F(0)) + noise,
-        total[at + 8] * share - g * b,
-        max(total[at + 9] * share - b * b, F(0)) + noise,
-    )
-
-
-@compiled
-def _model(
-    total: Array,
+def _model_row(
+    rows: Array,
     color: Array,
     noise: np.float32,
     per_sure: np.float32,
@@ -272,46 +299,75 @@ def _model(
     model: Array,
     alpha: Array,
     sure: Array,
-    j: int,
 ) -> None:
-    """The model of one block, and what it says of it."""
-    fr, fg, fb, faa, fab, fac, fbb, fbc, fcc = _cloud(total, 0, noise)
-    br, bg, bb, baa, bab, bac, bbb, bbc, bcc = _cloud(total, MOMENTS, noise)
-    # Fisher's direction by cofactors, then scaled so that alpha is 1 at F and 0 at B
-    x, y, z = fr - br, fg - bg, fb - bb
-    half = F(0.5)
-    a, b, c = (faa + baa) * half, (fab + bab) * half, (fac + bac) * half
-    d, e, f = (fbb + bbb) * half, (fbc + bbc) * half, (fcc + bcc) * half
-    m11, m12, m13 = d * f - e * e, c * e - b * f, b * e - c * d
-    m22, m23, m33 = a * f - c * c, b * c - a * e, a * d - b * b
-    factor = F(1) / (a * m11 + b * m12 + c * m13)
-    u = (m11 * x + m12 * y + m13 * z) * factor
-    v = (m12 * x + m22 * y + m23 * z) * factor
-    w = (m13 * x + m23 * y + m33 * z) * factor
-    squared = u * x + v * y + w * z + F(1e-6)
-    scale = F(1) / squared
-    u *= scale
-    v *= scale
-    w *= scale
-    constant = -(u * br + v * bg + w * bb)
-    read = u * color[0] + v * color[1] + w * color[2] + constant
-    alpha[j] = min(max(read, F(0)), F(1))
-    certain = min(squared * per_sure, F(1))
-    sure[j] = certain
-    if not is_last:
-        return
-    model[0] = u
-    model[1] = v
-    model[2] = w
-    model[3] = constant
-    two = F(2)
-    model[4] = (
-        faa * u * u + fbb * v * v + fcc * w * w + two * (fab * u * v + fac * u * w + fbc * v * w)
-    )
-    model[5] = (
-        baa * u * u + bbb * v * v + bcc * w * w + two * (bab * u * v + bac * u * w + bbc * v * w)
-    )
-    model[7] = certain
-    red, green, blue = F(LUMA[0]), F(LUMA[1]), F(LUMA[2])
-    model[8] = red * x + green * y + blue * z
-    model[9] = half * (red * (fr + br) + green * (fg + bg) + blue * (fb + bb))
+    """The models of a row of blocks, float32 (10, w), and what they say of these.
+
+    Args:
+        rows: the moments of both sides around every block, float32 (20, w).
+        color: the mean colour of every block, float32 (3, w).
+        noise: variance that every colour has at least.
+        per_sure: 1 / the squared distance of the means from which on a model is sure.
+        is_last: whether more than `alpha` and `sure` is wanted.
+        model: changed where it is, but for the mean of alpha around.
+        alpha: changed.
+        sure: changed.
+    """
+    tiny, half, two = F(1e-9), F(0.5), F(2)
+    for j in range(alpha.size):
+        # means and covariances of both clouds; float32 may leave variances a little below 0
+        share = F(1) / (rows[0, j] + tiny)
+        fr, fg, fb = rows[1, j] * share, rows[2, j] * share, rows[3, j] * share
+        faa = max(rows[4, j] * share - fr * fr, F(0)) + noise
+        fab, fac = rows[5, j] * share - fr * fg, rows[6, j] * share - fr * fb
+        fbb = max(rows[7, j] * share - fg * fg, F(0)) + noise
+        fbc = rows[8, j] * share - fg * fb
+        fcc = max(rows[9, j] * share - fb * fb, F(0)) + noise
+        share = F(1) / (rows[10, j] + tiny)
+        br, bg, bb = rows[11, j] * share, rows[12, j] * share, rows[13, j] * share
+        baa = max(rows[14, j] * share - br * br, F(0)) + noise
+        bab, bac = rows[15, j] * share - br * bg, rows[16, j] * share - br * bb
+        bbb = max(rows[17, j] * share - bg * bg, F(0)) + noise
+        bbc = rows[18, j] * share - bg * bb
+        bcc = max(rows[19, j] * share - bb * bb, F(0)) + noise
+        # Fisher's direction by cofactors, then scaled so that alpha is 1 at F and 0 at B
+        x, y, z = fr - br, fg - bg, fb - bb
+        a, b, c = (faa + baa) * half, (fab + bab) * half, (fac + bac) * half
+        d, e, f = (fbb + bbb) * half, (fbc + bbc) * half, (fcc + bcc) * half
+        m11, m12, m13 = d * f - e * e, c * e - b * f, b * e - c * d
+        m22, m23, m33 = a * f - c * c, b * c - a * e, a * d - b * b
+        factor = F(1) / (a * m11 + b * m12 + c * m13)
+        u = (m11 * x + m12 * y + m13 * z) * factor
+        v = (m12 * x + m22 * y + m23 * z) * factor
+        w = (m13 * x + m23 * y + m33 * z) * factor
+        squared = u * x + v * y + w * z + F(1e-6)
+        scale = F(1) / squared
+        u *= scale
+        v *= scale
+        w *= scale
+        constant = -(u * br + v * bg + w * bb)
+        read = u * color[0, j] + v * color[1, j] + w * color[2, j] + constant
+        alpha[j] = min(max(read, F(0)), F(1))
+        certain = min(squared * per_sure, F(1))
+        sure[j] = certain
+        if is_last:
+            model[0, j] = u
+            model[1, j] = v
+            model[2, j] = w
+            model[3, j] = constant
+            model[4, j] = (
+                faa * u * u
+                + fbb * v * v
+                + fcc * w * w
+                + two * (fab * u * v + fac * u * w + fbc * v * w)
+            )
+            model[5, j] = (
+                baa * u * u
+                + bbb * v * v
+                + bcc * w * w
+                + two * (bab * u * v + bac * u * w + bbc * v * w)
+            )
+            model[6, j] = F(0)
+            model[7, j] = certain
+            red, green, blue = F(LUMA[0]), F(LUMA[1]), F(LUMA[2])
+            model[8, j] = red * x + green * y + blue * z
+            model[9, j] = half * (red * (fr + br) + green * (fg + bg) + blue * (fb + bb))

@@ -13,9 +13,14 @@ FAR = 1 << 20
 
 def signed_distance(binary: Array) -> Array:
     """Distance of every pixel to the edge of uint8 0 and 1, positive inside: float32 (h, w)."""
-    away = np.empty(binary.shape, np.int32)
-    _down_the_columns(np.ascontiguousarray(binary), away)
-    distance = np.empty(binary.shape, np.float32)
+    return _signed_distance(np.ascontiguousarray(binary))
+
+
+@compiled
+def _signed_distance(binary: Array) -> Array:
+    """What `signed_distance` gives of an array whose rows follow each other."""
+    away, distance = np.empty(binary.shape, np.int32), np.empty(binary.shape, np.float32)
+    _down_the_columns(binary, away)
     _along_the_rows(binary, away, distance)
     return distance
 

@@ -11,10 +11,10 @@ import numpy as np
 from vfx_matte.backend import Array
 from vfx_matte.matting.compiled.jit import compiled
 from vfx_matte.matting.compiled.windows import (
+    count_pixels,
     gathered,
     laid,
-    pixels_in,
-    runs_within,
+    list_runs_within,
     window_means,
 )
 
@@ -41,31 +41,57 @@ def smoothed(
             the narrow one does.
         steepness: how steep the edge is made again.
     """
-    wide = _softened(binary, distance, wide_px, steepness)
-    narrow = _softened(binary, distance, narrow_px, steepness)
+    low, high = thin
+    reaches = np.array([_reach(wide_px), _reach(narrow_px)], np.float32)
+    return _smoothed(
+        np.ascontiguousarray(binary), distance, wide_px, narrow_px, reaches, F(low),
+        F(1 / (high - low)), F(steepness),
+    )  # fmt: skip
+
+
+@compiled
+def _smoothed(
+    binary: Array, distance: Array, wide_px: int, narrow_px: int, reaches: Array, low: np.float32,
+    per: np.float32, steepness: np.float32,
+) -> Array:  # fmt: skip
+    """What `smoothed` gives; `reaches` is how far from the edge what both windows give is not the
+    mask itself, in px, `per` 1 / (high - low) of `thin`.
+    """
+    # farther away windows give the mask itself. Two smoothings with the narrow one reach farther
+    # than one with the wide one, so that two lists of runs do for all four.
+    runs, fewer = list_runs_within(distance, reaches[0]), list_runs_within(distance, reaches[1])
+    wide = _softened(binary, fewer, runs, wide_px, steepness)
+    narrow = _softened(binary, fewer, fewer, narrow_px, steepness)
     # both differ where the wider one is not the mask itself, and only there a mean is wanted
-    runs = runs_within(distance, _reach(wide_px))
+    count = count_pixels(runs)
     apart = np.zeros(binary.shape, np.float32)
-    means, edge, other = np.empty((3, pixels_in(runs)), np.float32)
+    edge, other, means = (
+        np.empty(count, np.float32),
+        np.empty(count, np.float32),
+        np.empty(count, np.float32),
+    )
     gathered(wide, runs, edge)
     gathered(narrow, runs, other)
     laid(np.abs(other - edge), runs, apart)
     window_means(apart, runs, wide_px, means)
-    low, high = thin
-    _mix(edge, other, means, F(low), F(1 / (high - low)))
+    _mix(edge, other, means, low, per)
     laid(edge, runs, wide)
     return wide
 
 
-def _softened(binary: Array, distance: Array, window_px: int, steepness: float) -> Array:
-    """Smooth twice in a window, and make the edge steep again."""
+@compiled
+def _softened(
+    binary: Array, near: Array, far: Array, window_px: int, steepness: np.float32
+) -> Array:
+    """Smooth twice in a window, once in the runs `near`, once in `far`, and make the edge steep
+    again.
+    """
     edge = binary.astype(np.float32)
-    near, far = (runs_within(distance, _reach(window_px) / times) for times in (2, 1))
-    once, twice = (np.empty(pixels_in(runs), np.float32) for runs in (near, far))
+    once, twice = np.empty(count_pixels(near), np.float32), np.empty(count_pixels(far), np.float32)
     window_means(edge, near, window_px, once)
     laid(once, near, edge)
     window_means(edge, far, window_px, twice)
-    _steepen(twice, F(steepness))
+    _steepen(twice, steepness)
     laid(twice, far, edge)
     return edge
 

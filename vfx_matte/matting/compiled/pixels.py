@@ -12,11 +12,11 @@ from vfx_matte.matting.compiled.functions import exponential, logarithm
 from vfx_matte.matting.compiled.jit import compiled
 from vfx_matte.matting.compiled.windows import (
     between_centres,
+    count_pixels,
     gathered,
     interpolated_row,
     laid,
-    pixels_in,
-    runs_of,
+    list_runs,
     window_means,
 )
 
@@ -88,33 +88,53 @@ def alpha_of(tile: Tile, sizes: Sizes, judge: tuple[Array, Array, Array]) -> Arr
         sizes: the constants.
         judge: of `predict`: slopes (units, 18), offsets (units,) and votes (units,).
     """
-    shape = tile.trimap.shape
-    unknown = (tile.trimap == UNKNOWN).view(np.uint8)
+    # rows that follow each other: loops over parts of larger arrays take twice the time
+    picture, trimap, own_edge, distance, trusted, hairy = map(
+        np.ascontiguousarray,
+        (tile.picture, tile.trimap, tile.own_edge, tile.distance, tile.trusted, tile.hairy),
+    )
+    unknown = (trimap == UNKNOWN).view(np.uint8)
     reached = cv2.dilate(unknown, np.ones((sizes.gain, sizes.gain), np.uint8))
-    runs, around = runs_of(unknown), runs_of(reached)
-    count, all_count = pixels_in(runs), pixels_in(around)
+    return _alpha_of(
+        picture, trimap, own_edge, distance, trusted, hairy, unknown, reached, tile.top, tile.left,
+        tile.near, tile.near_px, tile.rough, tile.rough_px, sizes, *judge,
+    )  # fmt: skip
+
+
+@compiled
+def _alpha_of(
+    picture: Array, trimap: Array, own_edge: Array, distance: Array, trusted: Array, hairy: Array,
+    unknown: Array, reached: Array, top: int, left: int, near: Array, near_px: int, rough: Array,
+    rough_px: int, sizes: Sizes, slopes: Array, offsets: Array, votes: Array,
+) -> Array:  # fmt: skip
+    """What `alpha_of` says, of the fields of Tile and of `predict`; `unknown` is 1 where the trimap
+    is, `reached` there and where differences are measured.
+
+    One function for the caller, as each that Python calls is loaded by itself when a program
+    begins.
+    """
+    shape = trimap.shape
+    runs, around = list_runs(unknown), list_runs(reached)
+    count, all_count = count_pixels(runs), count_pixels(around)
     # numbers of the pixels around, and where the unknown ones are among them
-    (
-        reading, says, front_variance, back_variance, front_like, back_like, away, edge, likely,
-        near_front, near_back, alpha, power,
-    ) = np.empty((13, all_count), np.float32)  # fmt: skip
+    numbers = np.empty((13, all_count), np.float32)
+    reading, says, front_variance, back_variance = numbers[0], numbers[1], numbers[2], numbers[3]
+    front_like, back_like, away, edge = numbers[4], numbers[5], numbers[6], numbers[7]
+    likely, near_front, near_back = numbers[8], numbers[9], numbers[10]
+    alpha, power = numbers[11], numbers[12]
     inner, rows = np.empty(count, np.int64), np.empty((ROWS, count), np.float32)
-    plane: Array = np.zeros(shape, np.float32)
-    squares = plane.copy()
+    plane, squares = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     _read(
-        tile.picture, around, unknown, tile.near, tile.near_px, tile.top, tile.left,
-        F(sizes.variance), F(sizes.faint),
+        picture, around, unknown, near, near_px, top, left, F(sizes.variance), F(sizes.faint),
         reading, says, front_variance, back_variance, inner, rows,
     )  # fmt: skip
-    gathered(tile.distance, around, away)
+    gathered(distance, around, away)
     _like(reading, front_variance, F(1), F(-1), front_like)
     _like(reading, back_variance, F(0), F(1), back_like)
     # evidence: the reading, that from farther away, and means around
-    _look_far(
-        tile.picture, runs, tile.rough, tile.rough_px, tile.top, tile.left, F(sizes.variance), rows
-    )
-    gathered(tile.own_edge, runs, rows[3])
-    gathered(tile.trusted, runs, rows[15])
+    _look_far(picture, runs, rough, rough_px, top, left, F(sizes.variance), rows)
+    gathered(own_edge, runs, rows[3])
+    gathered(trusted, runs, rows[15])
     _pick(inner, reading, says, front_variance, back_variance, away, rows)
     _likeliest(reading, away, F(sizes.unit), F(2 * sizes.far), likely)
     laid(says, around, plane)
@@ -126,29 +146,34 @@ def alpha_of(tile: Tile, sizes: Sizes, judge: tuple[Array, Array, Array]) -> Arr
     window_means(squares, runs, sizes.large, rows[17])
     _complete(F(sizes.unit), F(0.5 / sizes.far), rows)
     judged = np.empty(count, np.float32)
-    _judge(rows, *judge, judged)
+    _judge(rows, slopes, offsets, votes, judged)
     # what is certain by its own colour; known pixels are all of their own side
     front, back = likely, power
     _priors(away, F(sizes.per_decay), front, back)
-    one, other = np.empty((2, count), np.float32)
+    one, other = np.empty(count, np.float32), np.empty(count, np.float32)
     _certain(inner, front, back, front_like, back_like, one, other)
-    for values, known, means in ((one, SUBJECT, near_front), (other, BACKGROUND, near_back)):
-        certain = (tile.trimap == known).astype(np.float32)
-        laid(values, runs, certain)
-        window_means(certain, around, sizes.large, means)
-    np.clip(reading, 0, 1, out=alpha)
-    alpha[inner] = judged
-    gathered(tile.own_edge, around, edge)
+    certain = squares
+    _see_known(trimap, SUBJECT, certain)
+    laid(one, runs, certain)
+    window_means(certain, around, sizes.large, near_front)
+    _see_known(trimap, BACKGROUND, certain)
+    laid(other, runs, certain)
+    window_means(certain, around, sizes.large, near_back)
+    for i in range(all_count):
+        alpha[i] = min(max(reading[i], F(0)), F(1))
+    for i in range(count):
+        alpha[inner[i]] = judged[i]
+    gathered(own_edge, around, edge)
     difference = reading
     _settle(
         front, back, near_front, near_back, front_like, back_like, front_variance, back_variance,
         F(sizes.common), F(sizes.per_doubt), alpha, edge, difference,
     )  # fmt: skip
     # how much of the difference from the mask's own edge is no noise
-    np.multiply(difference, difference, out=power)
-    laid(power, around, squares)
+    squares[:] = 0
+    laid(difference * difference, around, squares)
     window_means(squares, runs, sizes.gain, one)
-    gathered(tile.hairy, runs, other)
+    gathered(hairy, runs, other)
     _blend(
         inner, away, front_variance, back_variance, difference, one, other, rows[3], rows[15],
         F(sizes.per_near), F(sizes.farthest), F(sizes.per_hair), judged,
@@ -156,6 +181,14 @@ def alpha_of(tile: Tile, sizes: Sizes, judge: tuple[Array, Array, Array]) -> Arr
     # the last window took no notice of this plane
     laid(judged, runs, plane)
     return plane
+
+
+@compiled
+def _see_known(trimap: Array, value: int, known: Array) -> None:
+    """1 where a trimap has a value, 0 elsewhere."""
+    for y in range(trimap.shape[0]):
+        for x in range(trimap.shape[1]):
+            known[y, x] = F(1) if trimap[y, x] == value else F(0)
 
 
 @compiled

@@ -33,12 +33,19 @@ def block_means(plane: Array, factor: int, peak: int, shape: tuple[int, ...]) ->
 def _average(plane: Array, factor: int, share: np.float32, means: Array) -> None:
     """Average blocks."""
     last_row, last_column = plane.shape[0] - 1, plane.shape[1] - 1
+    sums = np.empty(means.shape[1] * factor, np.int32)
     for i in range(means.shape[0]):
+        # rows first, which several columns are added with at once
+        sums[:] = 0
+        for y in range(i * factor, i * factor + factor):
+            row = plane[min(y, last_row)]
+            for x in range(min(row.size, sums.size)):
+                sums[x] += row[x]
+        sums[last_column + 1 :] = sums[last_column]
         for j in range(means.shape[1]):
-            total = 0
-            for y in range(i * factor, i * factor + factor):
-                for x in range(j * factor, j * factor + factor):
-                    total += plane[min(y, last_row), min(x, last_column)]
+            total = np.int32(0)
+            for x in range(j * factor, j * factor + factor):
+                total += sums[x]
             means[i, j] = F(total) * share
 
 

@@ -10,7 +10,8 @@ from vfx_matte.matting.compiled.jit import compiled
 F = np.float32
 
 
-def runs_of(wanted: Array) -> Array:
+@compiled
+def list_runs(wanted: Array) -> Array:
     """Where a mask is not 0, as runs in the order of the array: int32 (n, 3), each its row, its
     first column and the one after its last.
 
@@ -18,58 +19,22 @@ def runs_of(wanted: Array) -> Array:
         wanted: uint8 (H, W) of 0 and 1.
     """
     height, width = wanted.shape
-    # rows of whole words, so that eight pixels are passed at once where nothing changes
-    padded = np.zeros((height, -(-width // 8) * 8), np.uint8)
-    padded[:, :width] = wanted
-    # a run begins and ends where neighbours differ, so that there are at most half as many
-    runs = np.empty((_count_changes(padded), 3), np.int32)
-    return runs[: _list_runs(padded, padded.view(np.uint64), width, runs)]
-
-
-def runs_within(distance: Array, limit: float) -> Array:
-    """Where a signed distance, float32 (H, W), is at most `limit` from 0, as `runs_of`."""
-    near = np.empty(distance.shape, np.uint8)
-    _see_near(distance, F(limit), near)
-    return runs_of(near)
-
-
-def pixels_in(runs: Array) -> int:
-    """How many pixels runs hold."""
-    return int((runs[:, 2] - runs[:, 1]).sum())
-
-
-@compiled
-def _see_near(distance: Array, limit: np.float32, near: Array) -> None:
-    """1 where a distance is at most `limit` from 0."""
-    for y in range(distance.shape[0]):
-        row, found = distance[y], near[y]
-        for x in range(row.size):
-            found[x] = np.uint8(abs(row[x]) <= limit)
-
-
-@compiled
-def _count_changes(wanted: Array) -> int:
-    """How many runs there are at most."""
-    count = 0
-    for y in range(wanted.shape[0]):
-        row = wanted[y]
-        changes = 0
-        for x in range(row.size - 1):
-            changes += row[x] != row[x + 1]
-        count += changes // 2 + 1
-    return count
-
-
-@compiled
-def _list_runs(wanted: Array, words: Array, width: int, runs: Array) -> int:
-    """List the runs; how many there are."""
+    # a row of whole words, so that eight pixels are passed at once where nothing changes
+    row = np.zeros(-(-width // 8) * 8, np.uint8)
+    words = row.view(np.uint64)
     none, every = np.uint64(0), np.uint64(0x0101010101010101)
+    runs = np.empty((max(64, 4 * height), 3), np.int32)
     at = 0
-    for y in range(wanted.shape[0]):
-        row, row_words = wanted[y], words[y]
+    for y in range(height):
+        row[:width] = wanted[y]
+        # at most so many runs in a row
+        if at + width // 2 + 1 > runs.shape[0]:
+            longer = np.empty((2 * runs.shape[0] + width, 3), np.int32)
+            longer[:at] = runs[:at]
+            runs = longer
         before = False
-        for word in range(row_words.size):
-            if row_words[word] == (every if before else none):
+        for word in range(words.size):
+            if words[word] == (every if before else none):
                 continue
             for x in range(8 * word, 8 * word + 8):
                 now = row[x] != 0
@@ -84,7 +49,27 @@ def _list_runs(wanted: Array, words: Array, width: int, runs: Array) -> int:
         if before:
             runs[at, 2] = width
             at += 1
-    return at
+    return runs[:at]
+
+
+@compiled
+def list_runs_within(distance: Array, limit: np.float32) -> Array:
+    """Where a signed distance, float32 (H, W), is at most `limit` from 0, as `list_runs`."""
+    near = np.empty(distance.shape, np.uint8)
+    for y in range(distance.shape[0]):
+        row, found = distance[y], near[y]
+        for x in range(row.size):
+            found[x] = np.uint8(abs(row[x]) <= limit)
+    return list_runs(near)
+
+
+@compiled
+def count_pixels(runs: Array) -> int:
+    """How many pixels runs hold."""
+    count = 0
+    for index in range(runs.shape[0]):
+        count += runs[index, 2] - runs[index, 1]
+    return count
 
 
 @compiled
@@ -93,7 +78,7 @@ def gathered(plane: Array, runs: Array, values: Array) -> None:
 
     Args:
         plane: (H, W).
-        runs: of `runs_of`.
+        runs: of `list_runs`.
         values: (n,), changed.
     """
     n = 0
@@ -119,7 +104,7 @@ def window_means(plane: Array, runs: Array, size: int, means: Array) -> None:
 
     Args:
         plane: float32 (H, W).
-        runs: of `runs_of`.
+        runs: of `list_runs`.
         size: odd side of the window.
         means: float32 (n,), changed.
     """
