@@ -12,6 +12,7 @@ import pytest
 from support.command_line import CommandLine
 
 from vfx_matte.backend import driver_problem
+from vfx_matte.matting.compiled.state import Compiler
 from vfx_matte.media import formats
 from vfx_matte.media.writers import trial
 from vfx_matte.media.writers.trial import encoder_problem
@@ -110,8 +111,32 @@ def test_a_workspace_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert "nothing can be written" in found.advice[0]
 
 
+@pytest.mark.parametrize(
+    ("compiler", "shown", "advised"),
+    [
+        (None, "Numba is not installed", "Numba compiles"),
+        (Compiler("9.9", None, is_ready=False), "9.9, in every run", "NUMBA_CACHE_DIR"),
+        (Compiler("9.9", Path("kept"), is_ready=False), "9.9, at the first render", ""),
+        (Compiler("9.9", Path("kept"), is_ready=True), "9.9, ready", ""),
+    ],
+)
+def test_what_compiles_edges_is_told(
+    cli: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+    compiler: Compiler | None,
+    shown: str,
+    advised: str,
+) -> None:
+    monkeypatch.setattr(diagnosis, "compiler", lambda: compiler)
+    lines = cli("doctor", "--no-speed").stdout
+    assert shown in lines
+    assert advised in lines
+    assert ("Numba compiles the usual" in lines) == (compiler is None)
+
+
 def test_command(cli: CommandLine) -> None:
     found = json.loads(cli("doctor", "--no-speed", "--json").stdout)
+    assert found["machine"]["compiler"] is None or found["machine"]["compiler"]["version"]
     assert found["propagator"] == "builtin"
     assert found["speeds"] == []
     shown = cli("doctor", "--no-speed").stdout

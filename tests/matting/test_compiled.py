@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
@@ -19,6 +21,7 @@ from support.noise_masks import random_mask
 from vfx_matte.backend import box_mean, enlarged
 from vfx_matte.masks import Image, Mask, Matte
 from vfx_matte.matting import compiled, estimate_foreground, make_matte
+from vfx_matte.matting.compiled import state
 from vfx_matte.matting.guided import GuidedAlpha
 from vfx_matte.matting.local_colors import learn_by_arrays, learn_colors
 from vfx_matte.matting.picture_edges import find_edge, smoothed_edge
@@ -279,3 +282,48 @@ def test_what_cannot_be_kept_is_compiled_all_the_same(monkeypatch: pytest.Monkey
     monkeypatch.setattr(jit, "njit", njit)
     assert jit.compiled(ModuleType) is ModuleType
     assert asked == [True, False]
+
+
+@pytest.mark.slow
+def test_who_waits_for_the_compiler_is_told_once(tmp_path: Path) -> None:
+    script = (
+        "import numpy as np\n"
+        "from vfx_matte.matting.compiled.notice import tell_when_compiling\n"
+        "from vfx_matte.matting.compiled.state import compiler\n"
+        "from vfx_matte.matting.trimap import signed_distance\n"
+        "tell_when_compiling(print)\n"
+        "for dtype in (np.uint8, bool):\n"  # of another type it is another function
+        "    signed_distance(np.eye(9).astype(dtype))\n"
+        "print(compiler())\n"
+    )
+
+    def lines() -> list[str]:
+        ran = subprocess.run(
+            [sys.executable, "-c", script],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return ran.stdout.splitlines()
+
+    told, state = lines()
+    assert "is compiled, once on a machine" in told
+    # one function is there, the others are not
+    assert "is_ready=False" in state
+    assert str(tmp_path) in state
+    # loaded, and not compiled
+    (again,) = lines()
+    assert again == state
+
+
+def test_the_compiler_is_ready_when_an_edge_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, mask = picture(1, (80, 80))
+    mask[20:60, 20:60] = 1
+    matte = make_matte(mask, image=image, settings=replace(GUIDED, fill_holes=9, remove_specks=9))
+    plane = image[..., 0].copy()
+    layout = PixelLayout("gray", 8)
+    estimate_foreground(Picture((plane,), layout, ColorTags()), matte)
+    found = state.compiler()
+    assert found is not None
+    assert found.is_ready
+    monkeypatch.setattr(compiled, "_has_numba", lambda: False)
+    assert state.compiler() is None

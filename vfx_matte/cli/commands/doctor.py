@@ -51,6 +51,7 @@ def _rows(found: Diagnosis) -> Iterable[tuple[str, object]]:
     missing = [f"{one.codec} ({one.problem})" for one in found.encoders if one.problem]
     yield "machine", f"{machine.system}, Python {machine.python}"
     yield "cores", f"{machine.cores}; OpenCV uses {machine.opencv_threads} threads"
+    yield "edges compiled by", _compiler(found)
     yield "NVIDIA GPU", machine.gpu or "there"
     yield "compositing on", f"{found.device}{reason}"
     yield "masks by", found.propagator_reason
@@ -62,6 +63,19 @@ def _rows(found: Diagnosis) -> Iterable[tuple[str, object]]:
         ", ".join(f"{one.entry.name} ({one.state})" for one in found.weights) or "none",
     )
     yield "free for the workspace", f"{machine.workspace_free_bytes / 1e9:.1f} GB"
+
+
+def _compiler(found: Diagnosis) -> str:
+    compiler = found.machine.compiler
+    if compiler is None:
+        return "nothing: Numba is not installed"
+    if compiler.is_ready:
+        state = "ready"
+    elif compiler.folder is None:
+        state = "in every run, for up to a minute"
+    else:
+        state = "at the first render, for up to a minute"
+    return f"Numba {compiler.version}, {state}"
 
 
 def _package_rows(found: Diagnosis) -> list[tuple[str, str, str]]:

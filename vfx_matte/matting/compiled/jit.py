@@ -6,8 +6,32 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from numba import njit
+from numba.core import event
+
+from vfx_matte.matting.compiled.notice import compiling
 
 Function = TypeVar("Function", bound=Callable[..., object])
+
+
+class Kept:
+    """What is known of the place for what is compiled."""
+
+    everything = True
+    """False as soon as a function has no place."""
+
+
+class _Told(event.Listener):
+    """Hears Numba: of functions that are loaded it says nothing."""
+
+    def on_start(self, _: object) -> None:
+        """A function begins to be compiled."""
+        compiling(is_kept=Kept.everything)
+
+    def on_end(self, _: object) -> None:
+        """It is compiled."""
+
+
+event.register("numba:compile", _Told())  # type: ignore[no-untyped-call]
 
 
 def compiled(function: Function) -> Function:
@@ -25,5 +49,6 @@ def compiled(function: Function) -> Function:
         kept: Function = njit(cache=True, **options)(function)
     except RuntimeError:
         # neither the installation nor the user's own cache can be written: compiled every time
+        Kept.everything = False
         kept = njit(**options)(function)
     return kept

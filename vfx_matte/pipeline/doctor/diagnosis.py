@@ -13,6 +13,7 @@ from vfx_matte._version import __version__
 from vfx_matte.backend import Device, driver_problem, opencv_threads, usable_cores
 from vfx_matte.detect.names import NETWORK_FILE
 from vfx_matte.errors import VfxMatteError, install_hint
+from vfx_matte.matting.compiled.state import Compiler, compiler
 from vfx_matte.media.formats import CODECS
 from vfx_matte.media.writers.trial import encoder_problem
 from vfx_matte.pipeline.doctor.packages import Package, used_packages
@@ -44,6 +45,9 @@ class Machine:
 
     opencv_threads: int
     """Threads that OpenCV shares a frame's work among."""
+
+    compiler: Compiler | None
+    """What compiles the loops of edges from the picture; None where it is not installed."""
 
     gpu: str
     """Why there is no NVIDIA GPU; "" where there is one."""
@@ -174,6 +178,7 @@ def _machine(workspace: Path) -> Machine:
         python=platform.python_version(),
         cores=usable_cores(),
         opencv_threads=opencv_threads(),
+        compiler=compiler(),
         gpu=driver_problem() or "",
         workspace_free_bytes=shutil.disk_usage(folder).free,
         workspace_writable=folder.is_dir() and os.access(folder, os.W_OK | os.X_OK),
@@ -209,6 +214,10 @@ def _advice(
         lines.append(f"there is a GPU, and {learned.title} would use it: {hint}")
     if not machine.gpu:
         lines.append(f"{option('codec', 'h264_nvenc')} lets the GPU encode")
+    if machine.compiler is None:
+        lines.append("Numba compiles the usual edges, which take less than half the time then")
+    elif machine.compiler.folder is None:
+        lines.append("no place keeps what Numba compiles for edges: NUMBA_CACHE_DIR names one")
     if NETWORK_FILE not in there:
         lines.append(f"{FETCH_COMMAND} gets {TITLE}, which makes first masks and masks better")
     if damaged := [one.path.name for one in weights if one.state == "differs"]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vfx_matte.backend import Device, choose_device
 from vfx_matte.errors import UsageError
+from vfx_matte.matting.compiled.notice import tell_when_compiling
 from vfx_matte.media.writers.numbered_files import is_numbered
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
@@ -54,6 +55,8 @@ def with_edges(clip: SegmentedClip, matte: MatteSettings, reporter: Reporter) ->
     # "auto" is resolved here once: what is shown, cached and recorded has the method's name
     method = matte.method
     settled = replace(matte, edges=name_of(method))
+    if method.from_picture:
+        tell_when_compiling(reporter.notify)
     if not method.uses_probabilities:
         return replace(settled, soft_edges=False)
     # asked for neither way, soft edges are used where the clip has them, and a notice says so
