@@ -23,7 +23,7 @@ def said_by(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Call):
-            found |= _of_call(node)
+            found |= _of_call(node) | _kept(node)
         # what is said later, or by whoever called
         elif isinstance(node, ast.Assign) and any(map(_is_hint, node.targets)):
             found |= set(_texts(node.value))
@@ -39,6 +39,13 @@ def _of_call(node: ast.Call) -> set[str]:
         return set()
     given = (keyword.value for keyword in node.keywords if keyword.arg in ("hint", "note"))
     return {text for value in (*node.args, *given) for text in _texts(value)}
+
+
+def _kept(node: ast.Call) -> set[str]:
+    """Sentences that are put into a list, which is told later."""
+    if not (isinstance(node.func, ast.Attribute) and node.func.attr == "append"):
+        return set()
+    return {text for one in node.args for text in _texts(one) if _is_sentence(text)}
 
 
 def _is_hint(target: ast.expr) -> bool:

@@ -57,6 +57,7 @@ LEFT_OUT = {
     "vfx_matte.media.writers.numbered_files": "the page names no output file",
     "vfx_matte.media.open": "of the command line's options for opening the clip",
     "vfx_matte.media.sequence": "told at the terminal while the clip is opened",
+    "vfx_matte.media.writers.left_out": "a comment within a file, which the program reads again",
     "vfx_matte.numbering": "told at the terminal while the clip is opened",
     "vfx_matte.media.readers.conformed": "told of clips that a command conformed",
     "vfx_matte.media.readers.part": "told of parts of clips, which only commands read",
@@ -112,6 +113,13 @@ def test_the_reasons_of_problems_have_a_chinese_text() -> None:
     found = sentences_of(PACKAGE / "measure" / "registry.py", FINDINGS)
     assert len(found) > 25
     assert found - KNOWN == set(DRAWN)
+
+
+def test_the_remarks_on_a_package_have_a_chinese_text() -> None:
+    functions = ("_plan", "_remarks_on_time", "_reason_to_convert")
+    found = sentences_of(PACKAGE / "pipeline" / "export" / "package.py", functions)
+    assert len(found) > 12
+    assert found - KNOWN == set()
 
 
 def test_what_is_left_out_is_there_and_reached() -> None:
@@ -194,6 +202,10 @@ SAID = {
     ),
     "ask you to check": "ask you to check",
     "this machine has no memory left for it": "本机内存不足",
+    "For 25 frames per second the source's 90 frames became 76: 1 repeats a picture, none are left"
+    " out.": "按每秒 25 帧，原片的 90 帧变为 76 帧：1 帧重复画面，无 帧被略去。",
+    "The source is encoded anew, because its frame rate varies, and editing programs count frames"
+    " at one rate.": "源文件重新编码，因为帧率可变，而剪辑软件以恒定帧率计数。",
     "the work ended without a result": "任务意外结束，没有结果",
     "unexpected ZeroDivisionError: division by zero": "意外的 ZeroDivisionError：division by zero",
     "unknown edges 'x, y'": "未知的 边缘方式 'x, y'",

@@ -7,6 +7,7 @@ Skipped where Playwright or the browser is missing.
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -373,6 +374,24 @@ def test_lists_that_were_found_in_older_masks_say_so(studio: Page) -> None:
     old.wait_for()
     studio.tab.locator("#problems-again").click()
     old.wait_for(state="hidden")
+
+
+def test_who_asks_for_the_worst_frame_hears_that_it_is_looked_for(
+    studio: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    engine = studio.client.studio
+
+    def problems() -> list[dict[str, Any]]:
+        go_on.wait(20)
+        return [{"index": 3, "rank": 1, "object": 1, "severity": 1.0, "reason": "flickers"}]
+
+    monkeypatch.setattr(engine, "problems", problems)
+    studio.tab.keyboard.press("w")
+    studio.tab.get_by_role("status").get_by_text("Looking through the clip").wait_for()
+    go_on.set()
+    studio.shows(3)
+    studio.tab.get_by_role("status").get_by_text("flickers").wait_for()
 
 
 def test_box_and_stroke_are_marks(studio: Page) -> None:

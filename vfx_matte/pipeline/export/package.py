@@ -295,7 +295,7 @@ def _plan(
     settings = request.settings
     reason = _reason_to_convert(program, settings, info, frame_map) if frame_map else ""
     if reason:
-        remarks.append(f"The source was encoded anew, because {reason}.")
+        remarks.append(f"The source is encoded anew, because {reason}.")
     renders = tuple(
         _planned_renders(clip, program, settings, encode, shown, folder=part / MEDIA_FOLDER)
     )

@@ -94,6 +94,7 @@ export const CHINESE = {
   "No problems are known.": "没有发现问题。",
   "No reference yet. Every frame that you mark or paint becomes one.":
     "还没有参考帧。标记或绘制过的每一帧都会成为参考帧。",
+  "{n} frames are listed": "已列出 {n} 帧",
   "None so far.": "暂无。",
   "Not in use": "未启用",
   "Nothing yet.": "暂无。",

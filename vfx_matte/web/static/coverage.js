@@ -2,6 +2,7 @@
 
 const SPARSE = 11;
 const MOST_FETCHED = 200;
+const SEEN_EVERY = 12;
 const IDLE_AFTER_MS = 1500;
 const REST_MS = 30;
 
@@ -19,6 +20,8 @@ export class Coverage {
     this.fresh = new Set();
     /** Of a long clip only some frames are fetched. */
     this.stride = Math.ceil(app.store.clip.frames / MOST_FETCHED);
+    /** For how many frames a count stands: while masks are made, some of them come by. */
+    this.reach = Math.max(this.stride, SEEN_EVERY);
     this.made = "";
     this.timer = 0;
     app.store.on(["project", "speed"], () => this.later());
@@ -43,14 +46,11 @@ export class Coverage {
 
   /**
    * @param {number} id
-   * @returns {[number, number][]} frame and share, in order
+   * @returns {[number, number][]} frame and share, 0 where it is not, in order
    */
   of(id) {
     /** @type {[number, number][]} */
-    const found = [];
-    for (const [index, shares] of this.shares) {
-      if (shares.has(id)) found.push([index, shares.get(id) ?? 0]);
-    }
+    const found = [...this.shares].map(([index, shares]) => [index, shares.get(id) ?? 0]);
     return found.sort((a, b) => a[0] - b[0]);
   }
 

@@ -54,14 +54,19 @@ export class Findings {
     const note = byId(`${kind}-note`);
     note.hidden = false;
     note.textContent = t("Looking through the clip…");
+    // who asks by a key has another list before them, or none
+    notices.status(note.textContent);
     try {
       const answer = await api.send("GET", kind);
       const found = await answer.json();
       this.foundIn[kind] = Number(answer.headers.get("X-Masks-Revision"));
       store.set(/** @type {any} */ ({ [kind]: found }));
+      const { length } = found;
+      notices.status(length ? t("{n} frames are listed", { n: length }) : t("None so far."));
       return found;
     } catch (error) {
       note.textContent = t("None so far.");
+      notices.status("");
       notices.failed(error);
       return [];
     }

@@ -205,11 +205,15 @@ export class Timeline {
   bars(shares, w, y, height) {
     let most = 0;
     for (const [, share] of shares) most = Math.max(most, share);
-    const one = w / this.app.store.clip.frames;
+    const { store } = this.app;
+    const one = w / store.clip.frames;
     for (const [at, [index, share]] of shares.entries()) {
-      // of a long clip only some frames are known; a bar reaches to the next one of them
-      const gap = (shares[at + 1]?.[0] ?? index + 1) - index;
-      const wide = Math.max(1, one * (gap <= this.coverage.stride ? gap : 1) + 0.3);
+      // not every frame was counted; a bar reaches to the next one that was near it, as far as masks go
+      const next = shares[at + 1]?.[0] ?? store.clip.frames;
+      const run = store.state.project.masks.done.find(([from, to]) => from <= index && index < to);
+      const known = Math.min(next, run ? run[1] : index + 1, index + this.coverage.reach);
+      const gap = Math.max(1, known - index);
+      const wide = Math.max(1, one * gap + 0.3);
       const high = Math.max(1, (share / most) * height);
       if (share > 0) this.context.fillRect(this.x(index, w), y + height - high, wide, high);
     }
