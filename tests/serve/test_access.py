@@ -7,7 +7,9 @@ import http.client
 import json
 import re
 import select
+import socket
 import stat
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -16,6 +18,7 @@ from support.labelling_server import serving, track_body
 from support.studio_server import Client
 
 from vfx_matte.errors import MediaError, OutputError, UsageError, WeightsError
+from vfx_matte.web import listener
 from vfx_matte.web.guard import SECURITY_HEADERS
 from vfx_matte.web.serve.server import kept_token
 
@@ -145,6 +148,37 @@ def test_a_file_that_cannot_be_made(tmp_path: Path) -> None:
         kept_token(tmp_path / "none" / "token")
     with pytest.raises(OutputError):
         kept_token(tmp_path)
+
+
+def test_a_head_that_does_not_arrive_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "_HEAD_SECONDS", 1.5)
+    with serving() as client:
+        head = f"Host: {client.authority}\r\nToken: {client.token}\r\n"
+        whole = f"GET /v1/models HTTP/1.1\r\n{head}\r\n".encode()
+
+        def connected() -> socket.socket:
+            return socket.create_connection(("127.0.0.1", client.port), timeout=20)
+
+        # nothing, half a head, and half of a second one
+        for begun in (b"", whole[:-4], whole):
+            with connected() as one:
+                one.sendall(begun)
+                if begun == whole:
+                    assert one.recv(1 << 20).startswith(b"HTTP/1.1 200")
+                    one.sendall(whole[:20])
+                assert one.recv(100) == b""
+        # a body may take longer, and so may the next request
+        with connected() as one:
+            one.sendall(
+                f"POST /v1/clips HTTP/1.1\r\n{head}Content-Type: application/json\r\n"
+                "Content-Length: 2\r\n\r\n".encode()
+            )
+            time.sleep(2.5)
+            one.sendall(b"{}")
+            assert one.recv(1 << 20).startswith(b"HTTP/1.1 400")
+            time.sleep(2.5)
+            one.sendall(whole)
+            assert one.recv(1 << 20).startswith(b"HTTP/1.1 200")
 
 
 def test_errors_show_nothing_of_where_things_lie(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ def answer_errors(app: FastAPI, speller: Callable[[str], str]) -> None:
     @app.exception_handler(OSError)
     async def _unreachable(_: Request, error: Exception) -> Response:
         # any file may be one that this user may not open, and any disk may be full
-        return error_response(503, *(beyond_control(error) or bug(error)))
+        message, hint = beyond_control(error) or bug(error)
+        return error_response(503, speller(message), speller(hint))
 
     @app.exception_handler(RequestValidationError)
     async def _not_valid(_: Request, error: RequestValidationError) -> Response:

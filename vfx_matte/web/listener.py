@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import secrets
@@ -16,6 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from vfx_matte.errors import UsageError
 from vfx_matte.web.guard import Authorities
@@ -30,6 +32,9 @@ TOKEN_BYTES = 32
 # jobs that save what they have the second
 _ANSWER_SECONDS = 1
 _CLOSE_SECONDS = 0.7
+# how long the head of a request may take to arrive: a connection takes one of the files that the
+# process may have open, also where whoever opened it knows no token
+_HEAD_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,37 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+class _Connection(H11Protocol):
+    """uvicorn's, closed where the head of a request does not arrive in time: it has a limit for
+    connections that wait after an answer alone.
+    """
+
+    _overdue: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._expect_nothing()
+        elif self._overdue is None:
+            self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def _expect_head(self) -> None:
+        self._overdue = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+
+    def _expect_nothing(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
+
+
 class Listener:
     """Listens from the start; whoever connects is answered as soon as something is served."""
 
@@ -189,7 +225,7 @@ class WebServer:
         # to whoever asked, and what somebody works on is nobody's business.
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=_Connection,
             ws="none",
             loop="asyncio",
             lifespan="off",

@@ -28,21 +28,22 @@ class Form:
 
 # Starlette's own forms put every file into a temporary one, which stays open: a clip has more
 # frames than a process may have files. The body is in memory anyhow, and each part is cut out once.
-def read_form(body: bytes, content_type: str, *, files: frozenset[str]) -> Form:
+def read_form(body: bytes, content_type: str, *, files: frozenset[str], most_parts: int) -> Form:
     """Read a form.
 
     Args:
         body: of the request.
         content_type: its header.
         files: the names of parts that are files; all others are texts.
+        most_parts: it may have.
 
     Raises:
-        RequestError: it is damaged, or a text comes twice.
+        RequestError: it is damaged, a text comes twice, or there are more parts.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise RequestError(400, "the form names no boundary", "let your program make the header")
-    parts = _Parts(files)
+    parts = _Parts(files, most_parts)
     try:
         MultipartParser(boundary, parts.callbacks()).write(body)
     except FormParserError:
@@ -59,11 +60,12 @@ class _Parts:
 
     Args:
         files: the names of parts that are files.
+        most: how many parts there may be.
     """
 
-    def __init__(self, files: frozenset[str]) -> None:
+    def __init__(self, files: frozenset[str], most: int) -> None:
         self.form, self.is_whole = Form(), False
-        self._files = files
+        self._files, self._most, self._count = files, most, 0
         self._headers: dict[bytes, bytes] = {}
         self._name, self._value = b"", b""
         self._pieces: list[bytes] = []
@@ -81,6 +83,12 @@ class _Parts:
         }
 
     def _begin(self) -> None:
+        self._count += 1
+        # a part of fifty bytes takes as long as one of a megabyte, and others wait meanwhile
+        if self._count > self._most:
+            raise RequestError(
+                413, f"the form has more than {self._most:,} parts", "send a part of the clip"
+            )
         self._headers.clear()
         self._pieces.clear()
 

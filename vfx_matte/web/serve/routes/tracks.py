@@ -38,6 +38,8 @@ from vfx_matte.web.serve.video import require_frame
 router = APIRouter(prefix="/v1", tags=["tracks"])
 
 _FILES = frozenset({"frames", "mask"})
+# parts of a form beside its frames
+_MOST_FIELDS = 20
 
 
 def _documented(body: type[BaseModel], *files: str) -> dict[str, Any]:
@@ -65,12 +67,13 @@ def _documented(body: type[BaseModel], *files: str) -> dict[str, Any]:
     }
 
 
-async def _form(request: Request) -> Form | None:
+async def _form(serving: Serving, request: Request) -> Form | None:
     """The request's form; None where it has JSON."""
     kind = request.headers.get("content-type", "")
     if not kind.lower().startswith("multipart/form-data"):
         return None
-    return read_form(await request.body(), kind, files=_FILES)
+    most = serving.settings.most_frames + _MOST_FIELDS
+    return read_form(await request.body(), kind, files=_FILES, most_parts=most)
 
 
 async def _read(request: Request, kind: type[BaseModel]) -> Any:  # noqa: ANN401  of that kind
@@ -126,7 +129,7 @@ def _one_of(**given: object) -> str:
 )
 async def add_clip(serving: Served, request: Request) -> JsonResponse:
     """Keep a clip for several tracks: frames that are sent, or a file of a served folder."""
-    form = await _form(request)
+    form = await _form(serving, request)
     frames: Iterable[bytes] | None
     if form is None:
         body: ClipBody = await _read(request, ClipBody)
@@ -183,7 +186,7 @@ async def add_track(serving: Served, request: Request) -> JsonResponse:
 
     A track that nobody listens to, or asks for, is stopped after a while.
     """
-    form = await _form(request)
+    form = await _form(serving, request)
     frames: Iterable[bytes] | None
     if form is None:
         body: TrackBody = await _read(request, TrackBody)
