@@ -23,6 +23,7 @@ from vfx_matte.annotations.cvat import write_cvat
 from vfx_matte.annotations.png_folders import read_png, save_palette_png
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Mask, ObjectLabel, Palette
+from vfx_matte.pipeline.exchange import formats
 from vfx_matte.pipeline.exchange.formats import READ, WRITTEN
 from vfx_matte.workspace import ClipWorkspace
 from vfx_matte.workspace.manifest import save_manifest
@@ -288,6 +289,36 @@ def test_a_damaged_zip_file_is_refused(film: CommandLine) -> None:
         path.write_bytes(packed)
         error = film.fails("import", "clip.mp4", path, code=2).error
         assert "packed in a way" in error or "cannot be unpacked" in error
+
+
+def test_an_archive_that_would_fill_the_disk_is_refused(
+    film: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = film.folder / "job.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("annotations.xml", "<annotations>" + " " * 9000)
+    monkeypatch.setattr(formats, "_MOST_UNPACKED", 8000)
+    unpacked: list[object] = []
+    copy = formats._copy
+    monkeypatch.setattr(formats, "_copy", lambda *given: unpacked.append(given))
+    assert "two gigabytes" in film.fails("import", "clip.mp4", path, code=2).error
+    assert not unpacked
+    # what says that it is small is found out while it is unpacked
+    monkeypatch.setattr(formats, "_copy", copy)
+    packed = bytearray(path.read_bytes())
+    at = packed.find(b"PK\x01\x02") + 24
+    packed[at : at + 4] = (100).to_bytes(4, "little")
+    path.write_bytes(packed)
+    error = film.fails("import", "clip.mp4", path, code=2).error
+    assert "two gigabytes" in error or "cannot be unpacked" in error
+
+
+def test_what_is_wrong_in_an_archive_is_said_by_its_name(film: CommandLine) -> None:
+    path = film.folder / "job.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("job/annotations.xml", "no XML")
+    error = film.fails("import", "clip.mp4", path, code=2).error
+    assert "job.zip: job/annotations.xml' is no XML" in error
 
 
 def test_a_zip_file_that_is_cut_off_is_called_one(film: CommandLine) -> None:

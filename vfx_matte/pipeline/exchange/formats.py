@@ -210,15 +210,26 @@ def _unpacked(path: Path) -> Iterator[Path]:
                 raise MaskError(
                     f"{str(path)!r} is packed in a way that is not read here", hint="unpack it"
                 )
+            size = archive.getinfo(names[0]).file_size
             if names[0].lower().endswith(".json"):
-                require_size(archive.getinfo(names[0]).file_size, path)
+                require_size(size, path)
+            # what it says may be a lie, which shows while it is unpacked
+            _require_room(_MOST_UNPACKED - size, path)
             # under a name of our own, whatever the archive says
             target = Path(folder) / f"annotations{Path(names[0]).suffix.lower()}"
             with archive.open(names[0]) as packed, target.open("wb") as file:
-                _copy(packed.read, file.write)
-            yield target
+                _copy(packed.read, file.write, path)
+            try:
+                yield target
+            except MaskError as error:
+                # people know the archive, and not where it was unpacked
+                message = error.message.replace(str(target), f"{path}: {names[0]}")
+                raise MaskError(message, hint=error.hint) from error
     except (BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise MaskError(f"{str(path)!r} cannot be unpacked: {error}", hint="check it") from error
+        raise MaskError(
+            f"{str(path)!r} cannot be unpacked: {error}",
+            hint="unpack it yourself, or export it again",
+        ) from error
 
 
 def _begins_as_zip(path: Path) -> bool:
@@ -226,11 +237,19 @@ def _begins_as_zip(path: Path) -> bool:
         return file.read(4) == b"PK\x03\x04"
 
 
-def _copy(read: Callable[[int], bytes], write: Callable[[bytes], int]) -> None:
+def _copy(read: Callable[[int], bytes], write: Callable[[bytes], int], path: Path) -> None:
     """Copy bounded: a small archive may unpack to anything."""
     left = _MOST_UNPACKED
     while piece := read(_PIECE):
         left -= len(piece)
-        if left < 0:
-            raise MaskError("the archive unpacks to more than two gigabytes", hint="check it")
+        _require_room(left, path)
         write(piece)
+
+
+def _require_room(left: int, path: Path) -> None:
+    """Raise MaskError where more than everything is used up."""
+    if left < 0:
+        raise MaskError(
+            f"{str(path)!r} unpacks to more than two gigabytes",
+            hint="export it in several parts, each of some of the frames",
+        )
