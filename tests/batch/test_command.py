@@ -182,6 +182,40 @@ def test_clips_without_masks_are_named(shots: CommandLine) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_a_batch_that_was_killed_ends_like_one_nobody_disturbed(cli: CommandLine) -> None:
+    """Its commands may still be at work: they are waited for, or fail to begin twice."""
+    for name in ("one", "two"):
+        write_clip(Path(f"{name}.mp4"), pts=range(0, 40 * 1001, 1001), size=(192, 108))
+        paint(Path(f"{name}.png"), two_objects((192, 108)))
+    arguments = ("batch", "one.mp4", "two.mp4", "--jobs", "2", "--outputs", "maskvideo")
+    cli(*arguments, "--workspace", "undisturbed")
+    for least in (2, 30):
+        with cli.start(*arguments, *(("--resume",) if least > 2 else ())) as child:
+            cli.stop(
+                child,
+                signal.SIGKILL,
+                when=lambda least=least: len(list(Path("workspace").glob("*/masks/*.png"))) > least,
+            )
+    for _ in range(5):
+        if (ran := cli.run(*arguments, "--resume")).code == 0:
+            break
+        assert "Traceback" not in ran.stderr
+        time.sleep(1)  # what the killed one has begun is still at work
+    assert ran.code == 0
+    masks, expected = (
+        {path.relative_to(place): path.read_bytes() for path in Path(place).glob("*/masks/*.png")}
+        for place in ("workspace", "undisturbed")
+    )
+    assert len(expected) == 80
+    assert masks == expected
+    for name in ("one", "two"):
+        assert shows_the_same(
+            *(Path(place, name, "maskvideo.mkv") for place in ("workspace", "undisturbed"))
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_ctrl_c_stops_the_commands_and_the_batch_goes_on(cli: CommandLine) -> None:
     for name in ("one", "two"):
         write_clip(Path(f"{name}.mp4"), pts=range(0, 200 * 1001, 1001), size=(640, 360))
