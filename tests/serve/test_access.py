@@ -159,12 +159,18 @@ def test_a_head_that_does_not_arrive_is_not_waited_for(monkeypatch: pytest.Monke
         def connected() -> socket.socket:
             return socket.create_connection(("127.0.0.1", client.port), timeout=20)
 
+        def status(one: socket.socket) -> int:
+            with http.client.HTTPResponse(one) as answer:
+                answer.begin()
+                answer.read()
+                return answer.status
+
         # nothing, half a head, and half of a second one
         for begun in (b"", whole[:-4], whole):
             with connected() as one:
                 one.sendall(begun)
                 if begun == whole:
-                    assert one.recv(1 << 20).startswith(b"HTTP/1.1 200")
+                    assert status(one) == 200
                     one.sendall(whole[:20])
                 assert one.recv(100) == b""
         # a body may take longer, and so may the next request
@@ -175,10 +181,10 @@ def test_a_head_that_does_not_arrive_is_not_waited_for(monkeypatch: pytest.Monke
             )
             time.sleep(2.5)
             one.sendall(b"{}")
-            assert one.recv(1 << 20).startswith(b"HTTP/1.1 400")
+            assert status(one) == 400
             time.sleep(2.5)
             one.sendall(whole)
-            assert one.recv(1 << 20).startswith(b"HTTP/1.1 200")
+            assert status(one) == 200
 
 
 def test_errors_show_nothing_of_where_things_lie(tmp_path: Path) -> None:
