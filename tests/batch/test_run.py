@@ -25,7 +25,7 @@ from vfx_matte.pipeline.batch import (
     require_done,
     run_batch,
 )
-from vfx_matte.pipeline.batch.processes import Commands, Program
+from vfx_matte.pipeline.batch.processes import Commands, Program, with_options
 from vfx_matte.pipeline.progress import SilentReporter
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
@@ -259,3 +259,22 @@ def test_a_second_ctrl_c_waits_for_nobody() -> None:
         assert time.monotonic() < deadline, "it still runs"
         time.sleep(0.05)
     assert ended == [-signal.SIGKILL]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["a.mp4"], ["a.mp4"]),
+        (["a.mp4", "--workers", "4", "--soft"], ["a.mp4", "--soft"]),
+        (["--workers=4", "a.mp4", "--progress=none"], ["a.mp4"]),
+        (["--part-of", "x", "a.mp4", "--json"], ["--part-of", "x", "a.mp4", "--json"]),
+        (["a.mp4", "--workers"], ["a.mp4"]),
+    ],
+    ids=" ".join,
+)
+def test_a_further_option_takes_the_place_of_the_earlier_one(
+    words: list[str], expected: list[str]
+) -> None:
+    """As a command takes no option twice."""
+    more = ("--json", "--workers", "1", "--part", "0-9", "--progress", "json", "--quiet")
+    assert with_options(words, more) == [*expected, *more]

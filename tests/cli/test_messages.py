@@ -8,14 +8,17 @@ import json
 import shlex
 import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, cast
 
 import pytest
+import typer
 from support.command_line import CommandLine, paint, two_objects
+from typer.core import TyperOption
 
+from vfx_matte.cli import program
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import InputError, UsageError, WorkspaceError
 from vfx_matte.media.probe import probe
@@ -447,3 +450,40 @@ def test_a_damaged_record_of_the_last_clip_is_told(tmp_path: Path, text: str) ->
     (tmp_path / ".latest.json").write_text(text)
     with pytest.raises(WorkspaceError, match="cannot be read"):
         Workspace(tmp_path).latest()
+
+
+# ---------------------------------------------------------------- an option given twice
+
+
+def every_command(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:  # noqa: ANN401  click is Typer's own
+    """(its words, the command) of the program as click has it."""
+    for name, one in group.commands.items():
+        if hasattr(one, "commands"):
+            yield from every_command(one, (*path, name))
+        else:
+            yield (*path, name), one
+
+
+@pytest.mark.parametrize(
+    ("words", "one"),
+    list(every_command(typer.main.get_command(program()))),
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+def test_an_option_that_takes_one_value_is_not_given_two(
+    cli: CommandLine,
+    words: tuple[str, ...],
+    one: Any,  # noqa: ANN401  see above
+) -> None:
+    """The last one would win silently; those that are repeated, and switches, are not meant."""
+    options = [param for param in one.params if isinstance(param, TyperOption)]
+    single = [param for param in options if not param.multiple and not param.is_flag]
+    assert single, "all commands have --config at least"
+    for param in single:
+        name = max(param.opts, key=len)
+        ran = cli.fails(*words, param.opts[0], "1", name, "2", code=2)
+        assert ran.error == f"{name} is given 2 times, and takes one value"
+    for param in options:
+        if param not in single and param.name not in ("help", "version"):
+            value = [] if param.is_flag else ["1"]
+            ran = cli.run(*words, *[param.opts[0], *value] * 2, "--config", "none.ini")
+            assert "times, and takes one value" not in ran.stderr

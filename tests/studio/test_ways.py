@@ -191,7 +191,8 @@ def test_what_a_text_says_becomes_an_object(
     masks = {index: mask(studio, index) for index in range(30)}
     segment, _ = typed(studio)
     assert segment[segment.index("--text") + 1] == "the dog"
-    cli(*segment[1:], "--fresh", "--workspace", "other")
+    segment[segment.index("--workspace") + 1] = "other"
+    cli(*segment[1:], "--fresh")
     for index, expected in masks.items():
         made = load_mask(cli.folder / f"other/clip/masks/{index:07d}.png")
         np.testing.assert_array_equal(made, expected)

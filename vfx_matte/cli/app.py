@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast, get_args, get_origin
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.models import ArgumentInfo, OptionInfo
 
 from vfx_matte._version import __version__
@@ -67,6 +67,29 @@ class Program(TyperGroup):
             typer.echo("error: stopped", err=True)
             sys.exit(1)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+class OneValueEach(TyperCommand):
+    """A command that refuses an option that is given several times, where it takes one value.
+
+    Click would take the last one silently: of `mask --object 1 --object 2` half of what was asked
+    for.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  click's context
+        """Read the words of the command line."""
+        if args:
+            _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+            # the order of what was given, an option once for each time; switches have two names,
+            # and the last one of them counts everywhere
+            for param in given:
+                times = sum(other is param for other in given)
+                takes_one = isinstance(param, TyperOption) and not (param.multiple or param.is_flag)
+                if takes_one and times > 1:
+                    # -o and --output: the long one, which explains itself
+                    name = max(param.opts, key=len)
+                    raise BAD_REQUEST(f"{name} is given {times} times, and takes one value", ctx)
+        return super().parse_args(ctx, args)
 
 
 def _near(given: str, meant: str) -> str:
@@ -352,7 +375,7 @@ def command(
         run.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
         run.__doc__ = function.__doc__
-        within.command(name=title)(run)
+        within.command(name=title, cls=OneValueEach)(run)
         return function
 
     return register

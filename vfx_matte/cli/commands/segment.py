@@ -62,12 +62,12 @@ def asked(question: str) -> bool:
 
 def shared_out(session: Session, workers: int) -> Sharing:
     """How a clip is made by several processes: each runs this command line for one part."""
-    from vfx_matte.pipeline.batch.processes import Program
+    from vfx_matte.pipeline.batch.processes import Program, with_options
     from vfx_matte.pipeline.segment.workers import Sharing
 
     def command_line(part: str, propagator: str) -> list[str]:
-        # of an option that is there twice the last one counts
-        return [*session.typed, *ONE_PROCESS, "--part", part, "--propagator", propagator]
+        more = [*ONE_PROCESS, "--part", part, "--propagator", propagator]
+        return with_options(session.typed, more)
 
     program = Program(event_words=(*EVENT_WORDS, "--quiet"))
     return Sharing(workers=workers, command_line=command_line, program=program)

@@ -14,7 +14,7 @@ from typing import Any
 
 from vfx_matte.errors import BatchError, UsageError
 from vfx_matte.pipeline.batch.plan import ShotPlan, StepPlan
-from vfx_matte.pipeline.batch.processes import Program
+from vfx_matte.pipeline.batch.processes import Program, with_options
 from vfx_matte.printable import json_text
 from vfx_matte.workspace import write_text
 
@@ -65,10 +65,11 @@ def write_job(
                 parts = _parts(planned, program, [*list_words, str(workers)])
                 if len(parts) > 1:
                     apart = _step_name(number, shot.name, "parts")
-                    words = [*planned.arguments, *part_words, "{{Task.Param.Part}}", *farm_words]
+                    more = [*part_words, "{{Task.Param.Part}}", *farm_words]
+                    words = with_options(planned.arguments, more)
                     steps.append(_step(apart, words, after=before, parts=parts))
                     before = apart
-            words = [*planned.arguments, *farm_words]
+            words = with_options(planned.arguments, farm_words)
             steps.append(_step(name, words, after=before))
             before = name
     template = {
@@ -123,7 +124,7 @@ def _parts(planned: StepPlan, program: Program, words: Sequence[str]) -> list[st
                 hint="rename the file or its folder",
             )
     done = subprocess.run(
-        [*program.words, *planned.arguments, *words],
+        [*program.words, *with_options(planned.arguments, words)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -5,6 +5,7 @@ Memory returns to the system with every process, and one that crashes takes noth
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import queue
@@ -33,6 +34,30 @@ _STOP_SECONDS = 30.0
 
 def no_relay(_event: Mapping[str, object]) -> None:
     """Let events pass."""
+
+
+def with_options(words: Sequence[str], more: Sequence[str]) -> list[str]:
+    """A command line with further options; of one with a value that it has already, the new value
+    counts, as a command takes no option twice.
+
+    Args:
+        words: the command line, options as `--name value` or `--name=value`.
+        more: the further options, with `--name value`.
+    """
+    replaced = {
+        name
+        for name, value in itertools.pairwise(more)
+        if name.startswith("--") and not value.startswith("--")
+    }
+    kept: list[str] = []
+    left = iter(words)
+    for word in left:
+        name, equals, _ = word.partition("=")
+        if name not in replaced:
+            kept.append(word)
+        elif not equals:
+            next(left, None)
+    return [*kept, *more]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +177,7 @@ class Commands:
             if self.is_stopped:
                 return Ended(exit_code=None)
             child = subprocess.Popen(
-                [*self.program.words, *arguments, *self.program.event_words],
+                [*self.program.words, *with_options(arguments, self.program.event_words)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
