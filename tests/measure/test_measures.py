@@ -268,6 +268,10 @@ def test_what_vanishes_inside_is_gone_and_what_leaves_the_picture_is_not() -> No
     vanished = list(find_gone(inside, [range(15)]))
     assert [one.frame for one in vanished] == [6, 7, 8]
     assert {(one.value, one.usual) for one in vanished} == {(6, 9)}
+    # where the user painted it away it is not missed; before that it is
+    assert not list(find_gone(inside, [range(15)], absent=range(6, 9)))
+    lost = list(find_gone(inside, [range(15)], absent=range(7, 9)))
+    assert [(one.frame, one.value, one.usual) for one in lost] == [(6, 6, 7)]
     leaving = measured(
         [big(520 - 15 * abs(index - 7)) if index != 7 else big(0, 0) for index in range(15)]
     )

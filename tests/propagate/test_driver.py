@@ -17,7 +17,7 @@ from vfx_matte.errors import MaskError
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
 from vfx_matte.propagate import blend as meeting
 from vfx_matte.propagate import driver, open_propagator
-from vfx_matte.propagate.driver import Segmented, propagate
+from vfx_matte.propagate.driver import Segmented, left_empty, propagate
 from vfx_matte.propagate.fake import FakePropagator
 
 
@@ -26,6 +26,7 @@ def run(
     start: int,
     stop: int,
     *,
+    cuts: tuple[int, ...] = (),
     completed: dict[int, Mask] | None = None,
     length: int = 200,
     remember: bool = True,
@@ -37,6 +38,7 @@ def run(
         references,
         start=start,
         stop=stop,
+        cuts=cuts,
         completed=completed,
         remember=remember,
     )
@@ -168,6 +170,17 @@ def test_an_empty_reference_is_a_wall_that_no_walk_passes() -> None:
         **dict.fromkeys(range(21, 30), back),
     }
     assert all(np.array_equal(found[index], expected[index]) for index in range(30))
+
+
+@pytest.mark.parametrize("cuts", [(), (10, 22), (3, 7)])
+def test_what_the_plan_leaves_empty_is_known_without_propagating(cuts: tuple[int, ...]) -> None:
+    empty = np.zeros(SHAPE, np.uint8)
+    references = {0: empty, 3: block(1, 0), 6: empty, 20: empty, 24: block(1, 8), 40: empty}
+    found = masks_of(run(references, 2, 30, cuts=cuts))
+    nothing = {index for index, mask in found.items() if not mask.any()}
+    assert nothing
+    walls = [at for at, mask in references.items() if not mask.any()]
+    assert left_empty([3, 24], walls, start=2, stop=30, cuts=cuts) == nothing
 
 
 def test_empty_frames_are_certain_background_and_can_be_completed_already() -> None:

@@ -67,6 +67,21 @@ def test_masks_by_frame_number(film: CommandLine) -> None:
         np.testing.assert_array_equal(film.mask(index), OTHER)
 
 
+def test_an_object_that_is_painted_away_is_not_missed(film: CommandLine) -> None:
+    paint(Path("m.png"), two_objects())
+    paint(Path("none.png"), np.zeros_like(two_objects()))
+    ran = film("segment", "clip.mp4", "--mask", "0=m.png", "--mask", "6=none.png", *FAKE)
+    assert any("it is empty: no object is on this frame" in line for line in ran.notes)
+    assert not any("is not seen" in line for line in ran.notes)
+    assert not film.mask(9).any()
+    assert "0 of 12 frames stand out" in film("qc").stdout
+    # a frame of which nobody said so is
+    save_mask(
+        Path("workspace/clip/masks/0000003.png"), np.zeros_like(two_objects()), Palette.davis()
+    )
+    assert "gone for 1 frame, 3 to 3" in film("qc").stdout
+
+
 def test_without_permanent_memory_a_mask_counts_from_its_frame_on(film: CommandLine) -> None:
     paint(Path("a.png"), ONE)
     paint(Path("b.png"), OTHER)
@@ -232,6 +247,44 @@ def test_resume_goes_on_where_it_stopped(film: CommandLine, breaks: Breaks) -> N
     } == times
     nothing = film(*command, "--resume")
     assert "0 computed now" in nothing.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        FAKE,
+        (*FAKE, "--start", "1", "--stop", "11", "--cuts", "ignore", "--memory", "xmem", "--soft"),
+        ("--propagator", "builtin", "--size", "80", "--cuts", "3,5", "--no-network"),
+        ("--map-color", "ff0000=2", "--map-color", "00ff00=1", *FAKE),
+    ],
+    ids=["usual", "range, cuts, memory, soft", "builtin", "colours"],
+)
+def test_resume_alone_goes_on_with_what_the_run_was_given(
+    film: CommandLine, options: tuple[str, ...]
+) -> None:
+    """What notices name is what works: masks, range and settings are those of the earlier run."""
+    Path("painted").mkdir()
+    paint(Path("m.png"), two_objects())
+    paint(Path("n.png"), two_objects())
+    film("segment", "clip.mp4", "--mask", "2=m.png", "--mask", "8=n.png", *options)
+    whole, manifest = film.files("workspace/clip/masks"), film.manifest()
+    for number in (4, 5, 9):
+        Path(f"workspace/clip/masks/{number:07d}.png").unlink()
+    ran = film("segment", "--resume")
+    assert "3 computed now" in ran.stdout
+    assert film.files("workspace/clip/masks") == whole
+    assert film.manifest()["settings"] == manifest["settings"]
+    # a mask that has changed, or is gone, is not guessed
+    paint(Path("n.png"), np.roll(two_objects(), 3))
+    Path("workspace/clip/masks/0000004.png").unlink()
+    ran = film.fails("segment", "clip.mp4", "--resume", code=2)
+    assert "the mask of frame 8 that the earlier run was given, 'n.png', is not found" in ran.error
+    assert "--mask 8=mask.png" in ran.hint
+
+
+def test_resume_alone_without_earlier_work_has_no_mask(film: CommandLine) -> None:
+    ran = film.fails("segment", "clip.mp4", "--resume", code=2)
+    assert ran.error == "no mask was given"
 
 
 def test_a_mask_that_was_deleted_is_made_again(film: CommandLine) -> None:

@@ -46,6 +46,7 @@ LEFT_OUT = {
     "vfx_matte.weights.package_file": "the page is told in one line that a fetch failed, not why",
     "vfx_matte.pipeline.batch.processes": "the studio starts no other processes",
     "vfx_matte.pipeline.segment.workers": "the studio starts no other processes",
+    "vfx_matte.pipeline.segment.begun": "of a command that names no masks; the page has its own",
     "vfx_matte.pipeline.segment.parts": "the studio names no parts",
     "vfx_matte.pipeline.first_mask.making": "of the mask files of a command; the page has no files",
     "vfx_matte.pipeline.first_mask.records": "of the options of a command",

@@ -14,7 +14,7 @@ far.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,7 +141,9 @@ def judge_object(measures: ObjectMeasures, shots: Sequence[range]) -> dict[Kind,
     return judged
 
 
-def find_gone(measures: ObjectMeasures, shots: Sequence[range]) -> Iterator[Spot]:
+def find_gone(
+    measures: ObjectMeasures, shots: Sequence[range], *, absent: Collection[int] = ()
+) -> Iterator[Spot]:
     """Frames from which an object vanishes, although it was not leaving the picture before, nor
     entering it after.
 
@@ -150,11 +152,13 @@ def find_gone(measures: ObjectMeasures, shots: Sequence[range]) -> Iterator[Spot
     Args:
         measures: of the object.
         shots: those that have a reference mask.
+        absent: frames on which the user wants no object.
     """
     passing = passing_the_border(measures)
     for shot in shots:
         counts = np.zeros(len(passing), bool)
         counts[shot.start : shot.stop] = True
+        counts &= ~np.isin(np.arange(len(counts)), list(absent))
         for run in runs_of(counts & (measures.area_px == 0)):
             # the frames with the object next to those without
             sides = [

@@ -23,7 +23,7 @@ from vfx_matte.references.files import parse_color_argument
 from vfx_matte.references.flat_colors import SAME
 from vfx_matte.timeline import Timeline
 from vfx_matte.wording import Value, command
-from vfx_matte.workspace import Manifest, ReferenceRecord, clip_name
+from vfx_matte.workspace import ClipWorkspace, Manifest, ReferenceRecord, clip_name
 
 MOST_NAMED_CUTS = 30
 """A command names at most so many cuts, to stay readable; more of them are looked for again."""
@@ -261,13 +261,8 @@ def reference_file(
         as_given: prefer the file that was given, where it is still found, so that its mask counts
             as unchanged.
     """
-    # Its name is as it was typed, from a working directory that may be another one now.
-    # Those of the studio and of `detect` lie in the workspace.
-    given = (Path(), clip.info.path.parent, clip.folder) if as_given else ()
-    for folder in (*given, clip.workspace.references_folder):
-        file = folder / record.file
-        if record.file and file.is_file() and ReferenceRecord.of(file, {}).sha256 == record.sha256:
-            return str(file)
+    if file := given_file(clip.info.path, record, clip.workspace, elsewhere=as_given):
+        return str(file)
     mask = clip.mask(index)
     # an object that was found besides would become a reference itself, and be taken for certain
     as_painted = mask is not None and set(object_ids(mask)) == set(record.objects)
@@ -276,3 +271,25 @@ def reference_file(
         if as_painted or not record.file
         else record.file
     )
+
+
+def given_file(
+    clip: Path, record: ReferenceRecord, workspace: ClipWorkspace, *, elsewhere: bool = True
+) -> Path | None:
+    """The file of a reference of earlier work, with the bytes that it had then; None where it is
+    not found.
+
+    Args:
+        clip: the clip.
+        record: the manifest's entry of the reference.
+        workspace: of the clip.
+        elsewhere: look outside of the workspace's own references, too.
+    """
+    # Its name is without a folder, from a working directory that may be another one now.
+    # Those of the studio and of `detect` lie in the workspace.
+    folders = (Path(), clip.parent, workspace.folder) if elsewhere else ()
+    for folder in (*folders, workspace.references_folder):
+        file: Path = folder / record.file
+        if record.file and file.is_file() and ReferenceRecord.of(file, {}).sha256 == record.sha256:
+            return file
+    return None

@@ -256,9 +256,9 @@ def repeated_options(manifest: Manifest, options: PropagatorOptions) -> Propagat
     values = {
         name: value
         for name, value in repeated_settings(manifest, options).items()
-        if name != "propagator"
+        if name not in ("propagator", "memory")
     }
-    memory = str(values.pop("memory", SegmentSettings().memory))
+    memory = str(manifest.settings.get("memory", SegmentSettings().memory))
     return replace(
         options, name=manifest.propagator, memory=memory, values={**options.values, **values}
     )

@@ -188,9 +188,7 @@ def propagate_resumable(
     wanted = range(start, stop) if only is None else only
     empty = _certain_background(propagator.num_objects, next(iter(shown.values())).shape)
     walls = {index for index, mask in references.items() if not mask.any()}
-    # a wall is a stretch of its own: without a reference that shows something it comes out empty
-    edges = {0, max(stop, *references) + 1, *cuts, *walls, *(wall + 1 for wall in walls)}
-    for low, high in itertools.pairwise(sorted(edge for edge in edges if edge >= 0)):
+    for low, high in _divided(shown, walls, stop=stop, cuts=cuts):
         between = {index: mask for index, mask in shown.items() if low <= index < high}
         first, end = max(start, low), min(stop, high)
         # 3. a stretch with a reference is walked through, any other one is empty
@@ -202,6 +200,41 @@ def propagate_resumable(
         for index in range(first, end) if not between else ():
             if index not in finished and index in wanted:
                 yield Segmented(index, harden(empty), empty)
+
+
+def left_empty(
+    shown: Collection[int],
+    walls: Collection[int],
+    *,
+    start: int,
+    stop: int,
+    cuts: Collection[int] = (),
+) -> set[int]:
+    """The frames of [start, stop) that the plan leaves empty: on them the user wants no object, or
+    has given none for their shot.
+
+    Args:
+        shown: frames of the references that show something.
+        walls: frames of the empty ones.
+        start: the first frame.
+        stop: the frame after the last one.
+        cuts: frames that begin a shot.
+    """
+    return {
+        index
+        for low, high in _divided(shown, walls, stop=stop, cuts=cuts)
+        if not any(low <= one < high for one in shown)
+        for index in range(max(start, low), min(stop, high))
+    }
+
+
+def _divided(
+    shown: Collection[int], walls: Collection[int], *, stop: int, cuts: Collection[int]
+) -> Iterator[tuple[int, int]]:
+    """The stretches between walls and cuts, as half-open ranges from frame 0 on."""
+    # a wall is a stretch of its own: without a reference that shows something it comes out empty
+    edges = {0, max(stop, *shown, *walls) + 1, *cuts, *walls, *(wall + 1 for wall in walls)}
+    return itertools.pairwise(sorted(edge for edge in edges if edge >= 0))
 
 
 class _Unsaved:

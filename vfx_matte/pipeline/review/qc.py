@@ -44,8 +44,8 @@ from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.review.findings import FixNext, FrameMeasures, Limits, Problem, QcResult
 from vfx_matte.pipeline.review.report import save_csv, save_report
+from vfx_matte.pipeline.segment.cuts import frames_left_empty, shots_without_mask
 from vfx_matte.pipeline.segment.cuts import shots as split_shots
-from vfx_matte.pipeline.segment.cuts import shots_without_mask
 from vfx_matte.shots import ShotDetector
 from vfx_matte.wording import option
 from vfx_matte.workspace import UNKNOWN, Soft
@@ -110,13 +110,13 @@ def check_masks(
     # What stands out of that, object by object.
     found: list[tuple[Finding, ObjectMeasures]] = []
     judged = {}
-    painted = frozenset(manifest.references)
+    painted, absent = frozenset(manifest.references), frames_left_empty(manifest)
     for object_id, measures in meter.objects.items():
         measures.separate(cuts)
         judged[object_id] = judge_object(measures, shots)
         groups = [
             # what a measure says, what the run said, and what cuts say: each is grouped by itself
-            [*spots(judged[object_id]), *find_gone(measures, shots)],
+            [*spots(judged[object_id]), *find_gone(measures, shots, absent=absent)],
             list(_doubtful(confidence[object_id], shots, passing_the_border(measures))),
             list(_crossings(measures, shots, painted)) if manifest.cuts is None else [],
         ]

@@ -21,6 +21,7 @@ from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.next_steps import clock, frame_at, frame_command, mask_name, since_start
 from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.propagate.driver import left_empty
 from vfx_matte.shots import ShotDetector
 from vfx_matte.timeline import Timeline, parse_position
 from vfx_matte.wording import command, option
@@ -161,6 +162,20 @@ def shots_without_mask(
         for shot in shots(ordered, span)
         if bisect.bisect_right(ordered, shot.start) not in covered
     ]
+
+
+def frames_left_empty(manifest: Manifest) -> set[int]:
+    """The frames of a run that show no object by its references: those of shots without one, and
+    those that an empty reference stands for.
+    """
+    shows = {at: bool(record.objects) for at, record in manifest.references.items()}
+    return left_empty(
+        [at for at, something in shows.items() if something],
+        [at for at, something in shows.items() if not something],
+        start=manifest.start,
+        stop=manifest.stop,
+        cuts=manifest.cuts or (),
+    )
 
 
 def find_cuts(clip: SourceClip, first: int, stop: int, reporter: Reporter) -> list[int]:

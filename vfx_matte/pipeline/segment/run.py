@@ -21,7 +21,8 @@ from vfx_matte.pipeline.confidence import doubts
 from vfx_matte.pipeline.next_steps import workspace_option
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.segment.ahead import Begun, RunAhead, begin
-from vfx_matte.pipeline.segment.cuts import shots_without_mask
+from vfx_matte.pipeline.segment.begun import as_begun
+from vfx_matte.pipeline.segment.cuts import frames_left_empty
 from vfx_matte.pipeline.segment.driver_inputs import (
     FinishedMasks,
     ObjectNumbers,
@@ -42,7 +43,7 @@ from vfx_matte.pipeline.segment.workers import Sharing, share_out
 from vfx_matte.propagate.protocol import ChoosesSize
 from vfx_matte.propagate.walk_state import Checkpoint
 from vfx_matte.wording import command
-from vfx_matte.workspace import Manifest, SegmentRun, Workspace
+from vfx_matte.workspace import SegmentRun, Workspace
 
 # an output of `detect`
 _DETECTED = "detected"
@@ -63,7 +64,8 @@ def segment_clip(
 
     Args:
         clip: the clip.
-        request: which frames, from which masks, and how.
+        request: which frames, from which masks, and how; one that resumes and names no masks goes
+            on with those of the earlier run.
         workspace: folder for results, with one folder per clip.
         reporter: receives notices and progress.
         sharing: among which processes; None: all of it is made in this one.
@@ -77,6 +79,7 @@ def segment_clip(
             stay on disk.
     """
     own = Workspace(workspace).clip(clip.path)
+    request = as_begun(clip, request, workspace=own)
     if request.is_part and request.only is not None:
         own = part_workspace(own, request.only, clip.info.timeline)
     if request.prompt is not None:
@@ -109,7 +112,8 @@ def list_parts(
         VfxMatteError: as `segment_clip`, before its first frame.
     """
     own = Workspace(workspace).clip(clip.path)
-    plan = plan_segment(clip, replace(request, resume=True), workspace=own, reporter=reporter)
+    request = as_begun(clip, replace(request, resume=True), workspace=own)
+    plan = plan_segment(clip, request, workspace=own, reporter=reporter)
     timeline = plan.manifest.timeline
     parts = divided(plan.manifest, workers=workers)
     return PartList(tuple(part_name(part, timeline) for part in parts), plan.propagator.name)
@@ -227,9 +231,9 @@ def _propagate(
 def _notify_doubts(run: SegmentRun, unseen: Unseen, reporter: Reporter) -> None:
     """Say which frames should be looked at."""
     manifest = run.manifest
-    # masks of shots without a reference are empty by design, which planning has said; an object
-    # that is missing there is no doubt
-    maskless = _frames_without_reference(manifest)
+    # masks of shots without a reference are empty by design, which planning has said, and so are
+    # those of frames that the user painted empty; an object that is missing there is no doubt
+    maskless = frames_left_empty(manifest)
     # when all is done: how sure a frame is depends on the frames on its way from a reference
     for line in doubts(
         manifest.confidence,
@@ -282,10 +286,3 @@ def _save_all(
             reporter.saved(one.frame_index)
             step()
     return unseen
-
-
-def _frames_without_reference(manifest: Manifest) -> set[int]:
-    """The frames of shots in which no reference lies; their masks are empty."""
-    span = range(manifest.start, manifest.stop)
-    shots = shots_without_mask(manifest.cuts or (), span, manifest.references)
-    return {at for shot in shots for at in shot}
