@@ -548,6 +548,25 @@ def test_a_clip_is_looked_for_in_the_source_folder(
     assert placed(cli, "maskvideo.mkv").exists()
 
 
+@pytest.mark.parametrize("name", ["clip", "workspace/clip"])
+def test_a_clip_is_known_by_its_folder_of_results(project: CommandLine, name: str) -> None:
+    Path("clips").mkdir()
+    Path("clip.mp4").rename("clips/clip.mp4")
+    project(
+        "segment", "clips/clip.mp4", "--first-mask", "mask.png", "--propagator", "fake", "--fresh"
+    )
+    project("maskvideo", name)
+    assert placed(project, "maskvideo.mkv").is_file()
+    ran = project.fails("maskvideo", "clips/clip", code=2)
+    assert "there is no clip 'clips/clip'" in ran.error
+    # pictures in a folder of that name are what is meant, and so is a file
+    Path("clip").mkdir()
+    paint(Path("clip/0001.png"), two_objects())
+    assert "another clip" in project.fails("maskvideo", "clip", code=2).error
+    Path("clip/manifest.json").write_text("{}")
+    assert "another clip" in project.fails("maskvideo", "clip", code=2).error
+
+
 def test_a_project_that_was_moved_still_knows_its_clip(
     cli: CommandLine, take: Callable[..., Path], clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -256,8 +257,8 @@ def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path
     """Find the clip that a user means.
 
     Args:
-        clip: as typed: a path, or a name inside the `source` folder; None takes the default, or
-            else the clip that was segmented last.
+        clip: as typed: a path, a name inside the `source` folder, or the clip's folder of results;
+            None takes the default, or else the clip that was segmented last.
         source: the folder of clips.
         workspace: the folder for results.
         default: the clip in config.ini.
@@ -277,15 +278,35 @@ def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path
                 "no clip is given and none has been segmented yet",
                 hint=f"name a clip: {command('COMMAND', 'CLIP')}",
             )
-        # where it was, where it is when its whole project was moved, or under another name
-        known = manifest.source.path
-        paths = (known, Path(known.name), source / known.name)
-        if not any(path.exists() or is_sequence(path) for path in paths) and (
-            found := _renamed(manifest.source, source)
-        ):
-            return found
-        return _existing(known, source, *paths[1:])
+        return _segmented_source(manifest.source, source)
+    # the folder of results, or its name, which is what people see there
+    results = clip if clip.is_dir() else workspace / clip.name
+    if results == clip or not _is_there(clip, source):
+        with contextlib.suppress(WorkspaceError):
+            manifest = ClipWorkspace(results).manifest() if clip.name else None
+            if manifest is not None:
+                return _segmented_source(manifest.source, source)
     return _existing(clip, source)
+
+
+def _segmented_source(known: SourceStamp, source: Path) -> Path:
+    """A clip of the workspace: where it was, where it is when its whole project was moved, or under
+    another name.
+    """
+    paths = (known.path, Path(known.path.name), source / known.path.name)
+    if not any(path.exists() or is_sequence(path) for path in paths) and (
+        found := _renamed(known, source)
+    ):
+        return found
+    return _existing(known.path, source, *paths[1:])
+
+
+def _is_there(clip: Path, source: Path) -> bool:
+    """Whether a clip is there as typed, or in the folder of clips; one in a folder is a path, and
+    no name.
+    """
+    typed = (clip, source / clip)
+    return len(clip.parts) > 1 or any(path.exists() or has_pictures(path) for path in typed)
 
 
 def _renamed(known: SourceStamp, source: Path) -> Path | None:
