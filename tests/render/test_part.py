@@ -129,17 +129,18 @@ def test_a_frame_is_what_the_whole_render_shows_there(
     )
     frame = Path(f"{name}.{index:07d}.png")
     assert frame.read_bytes() == png_of(list(pictures(video))[index], Path("again.png"))
-    long(command[0], "long.mp4", *command[1:], "-o", f"{name}/%07d.png", "--frame", str(index))
-    assert frame.read_bytes() == (stills / f"{index:07d}.png").read_bytes()
-    assert len(list(stills.iterdir())) == COUNT, "the folder is left alone"
+    long(command[0], "long.mp4", *command[1:], "-o", f"{name}-1/%07d.png", "--frame", str(index))
+    (one,) = Path(f"{name}-1").iterdir()
+    assert one.name == f"{index:07d}.png"
+    assert one.read_bytes() == (stills / f"{index:07d}.png").read_bytes()
 
 
 def test_a_frame_over_a_moving_background_has_the_picture_of_its_time(long: CommandLine) -> None:
     write_clip(Path("behind.mkv"), codec="ffv1", pts=range(0, 60 * 500, 500), time_base=BASE)
     command = ("greenback", "--background", "behind.mkv")
     stills = whole(long, "over/%07d.png", *command).parent
-    long("greenback", "long.mp4", *command[1:], "-o", "over/%07d.png", "--frame", "25")
-    assert Path("over.0000025.png").read_bytes() == (stills / "0000025.png").read_bytes()
+    long("greenback", "long.mp4", *command[1:], "-o", "one/%07d.png", "--frame", "25")
+    assert Path("one/0000025.png").read_bytes() == (stills / "0000025.png").read_bytes()
 
 
 def test_the_memory_of_stabilizing_is_long_enough_and_needed(long: CommandLine) -> None:
@@ -148,10 +149,9 @@ def test_the_memory_of_stabilizing_is_long_enough_and_needed(long: CommandLine) 
     stills = whole(long, "steady/%07d.png", *command).parent
     wild = whole(long, "wild/%07d.png", "alpha").parent
     for index in (38, 39):
-        long(*command[:1], "long.mp4", *command[1:], "--frame", str(index), "-o", "steady/%07d.png")
+        long(*command[:1], "long.mp4", *command[1:], "--frame", str(index), "-o", "st/%07d.png")
         assert (
-            Path(f"steady.{index:07d}.png").read_bytes()
-            == (stills / f"{index:07d}.png").read_bytes()
+            Path(f"st/{index:07d}.png").read_bytes() == (stills / f"{index:07d}.png").read_bytes()
         )
     assert (wild / "0000039.png").read_bytes() != (stills / "0000039.png").read_bytes()
 
@@ -182,6 +182,21 @@ def test_names_and_positions_of_a_frame(long: CommandLine) -> None:
     ran = long("alpha", "--frame", "1")
     assert any("frame 1 has no mask" in note for note in ran.notes)
     assert not list(long.folder.rglob("*.part*"))
+
+
+def test_a_frame_of_numbered_files_takes_its_place_among_them(long: CommandLine) -> None:
+    """The others stay, and so do the names that the whole render gives."""
+    long("maskvideo", "long.mp4", "--frames", "8-10", "-o", "some/m.%04d.png")
+    before = {path.name: path.read_bytes() for path in Path("some").iterdir()}
+    long("maskvideo", "long.mp4", "--style", "rgb", "--frame", "9", "-o", "some/m.%04d.png")
+    after = {path.name: path.read_bytes() for path in Path("some").iterdir()}
+    assert before.keys() == after.keys() == {"m.0008.png", "m.0009.png", "m.0010.png"}
+    assert {name for name in before if before[name] != after[name]} == {"m.0009.png"}
+    long("maskvideo", "long.mp4", "--frame", "9", "--each-object", "-o", "each/%07d.png")
+    assert Path("each.object-1/0000009.png").is_file()
+    long("alpha", "long.mp4", "--frame", "9", "-o", "cut/")
+    assert Path("cut/0000009.png").is_file()
+    assert not list(Path().glob("*.0000009.png"))
 
 
 def test_a_frame_of_layers_shows_all_objects_together(long: CommandLine) -> None:

@@ -19,7 +19,7 @@ from vfx_matte.media.readers.demuxers import open_input
 from vfx_matte.media.readers.part import parse_part_note
 from vfx_matte.media.sound.tracks import SoundTrack
 from vfx_matte.media.writers.folder import first_foreign_file
-from vfx_matte.media.writers.numbered_files import USUAL_NAMES, NumberedFiles
+from vfx_matte.media.writers.numbered_files import PNG, USUAL_NAMES, NumberedFiles
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.timeline import FrameTime
 
@@ -119,7 +119,7 @@ class StillsWriter:
 
 def foreign_file(folder: Path) -> str:
     """The name of something in a folder that StillsWriter has not written, "" = nothing."""
-    return first_foreign_file(folder, is_ours=lambda name: _is_marked(folder / name))
+    return first_foreign_file(folder, is_ours=lambda name: is_made_here(folder / name))
 
 
 def written_stills(folder: Path, names: NumberedFiles = USUAL_NAMES) -> list[int]:
@@ -164,7 +164,7 @@ def part_of_stills(folder: Path) -> tuple[int, int] | None:
     holds; None = all.
     """
     for path in sorted(folder.iterdir()):
-        if path.suffix == ".png" and _is_marked(path):
+        if path.suffix == ".png" and is_made_here(path):
             with path.open("rb") as file:
                 head = file.read(_NOTE_WITHIN)
             found = _NOTE_CHUNK.search(head)
@@ -180,7 +180,7 @@ def _marked(png: bytes, note: str = "") -> bytes:
         png: the file.
         note: "" for none.
     """
-    # the mark first: `_is_marked` reads no further
+    # the mark first: `is_made_here` reads no further
     texts = [_MARK, *([b"Comment\0" + note.encode("latin-1")] if note else [])]
     chunks = b""
     # length, type and text, checksum
@@ -189,10 +189,11 @@ def _marked(png: bytes, note: str = "") -> bytes:
     return png[:_HEADER_BYTES] + chunks + png[_HEADER_BYTES:]
 
 
-def _is_marked(path: Path) -> bool:
+def is_made_here(path: Path) -> bool:
+    """Whether a PNG file was written here; False for what is no such file."""
     try:
         with path.open("rb") as file:
-            return path.suffix == ".png" and _MARK in file.read(_HEADER_BYTES + 8 + len(_MARK))
+            return path.suffix.lower() == PNG and _MARK in file.read(_HEADER_BYTES + 8 + len(_MARK))
     except OSError:
         return False
 

@@ -37,6 +37,7 @@ from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.render.request import refuse_other_file
 from vfx_matte.settings.options import RenderSettings
 from vfx_matte.timeline import FrameTime
 from vfx_matte.wording import command
@@ -188,6 +189,7 @@ def write_outputs(
         One result per output, in their order.
 
     Raises:
+        UsageError: a file would replace one that was not made here.
         OutputError: a file cannot be written.
         MediaError: the clip cannot be decoded, or has changed since it was opened.
         VerifyError: a file differs from what it should be.
@@ -196,6 +198,8 @@ def write_outputs(
     keep_freed_memory()
     start, stop = span or (0, len(clip.info.timeline))
     info, count = part_of(clip.info, start, stop, notify=reporter.notify), stop - start
+    for output in outputs:
+        refuse_other_file(clip, output.path)
     # a mask that is gone would come out as a frame without a subject
     clip.store.check_masks()
     for output in outputs:

@@ -21,7 +21,7 @@ from vfx_matte.media.formats import CONTAINERS
 from vfx_matte.media.pixels import as_layout
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.verify import Check, VerifyReport
-from vfx_matte.media.writers.numbered_files import PNG, USUAL_DIGITS, is_numbered
+from vfx_matte.media.writers.numbered_files import EXR, PNG, USUAL_DIGITS, is_numbered
 from vfx_matte.media.writers.stills import is_same_still, save_still
 from vfx_matte.numbering import padded
 from vfx_matte.picture import Picture
@@ -34,6 +34,7 @@ from vfx_matte.pipeline.render.outputs import (
     keep_verified,
     write_outputs,
 )
+from vfx_matte.pipeline.render.request import refuse_other_file
 from vfx_matte.wording import option
 
 
@@ -116,12 +117,21 @@ def range_path(path: Path, info: ClipInfo, span: tuple[int, int]) -> Path:
     return path.with_name(f"{path.stem}.{numbers}{path.suffix}")
 
 
-def frame_path(planned: Path, info: ClipInfo, index: int) -> Path:
-    """The usual path of a frame's picture: greenback.0000120.png, beside what the whole render
-    would write.
+def frame_path(planned: PlannedOutput, info: ClipInfo, index: int, *, within: bool) -> Path:
+    """The usual path of a frame's picture: FOLDER/0000120.png of numbered files, otherwise
+    greenback.0000120.png, beside what the whole render would write.
+
+    Args:
+        planned: the output, planned from this frame on.
+        info: of the clip.
+        index: of the frame.
+        within: whether a folder may get the picture.
     """
-    stem = planned.stem if planned.suffix.lower() in CONTAINERS else planned.name
-    return planned.with_name(f"{stem}.{_number(info, index)}{PNG}")
+    path = planned.path
+    if planned.plan is None and within:
+        return path / planned.names.name(0)
+    stem = path.stem if path.suffix.lower() in CONTAINERS else path.name
+    return path.with_name(f"{stem}.{_number(info, index)}{PNG}")
 
 
 def _number(info: ClipInfo, index: int) -> str:
@@ -153,7 +163,7 @@ def write_frame(
         One result per output, in their order.
 
     Raises:
-        UsageError: a picture would replace what it is made of.
+        UsageError: a picture would replace what it is made of, or a file that was not made here.
         OutputError: a picture cannot be written.
         VerifyError: a picture differs in the file.
     """
@@ -162,6 +172,7 @@ def write_frame(
         output.check(path)
         # a picture beside the clip may be the mask that somebody painted
         refuse_reference(clip, path)
+        refuse_other_file(clip, path)
     # one pass for all outputs, which also makes the frames that stabilizing needs before this one
     clip.store.check_masks()
     with closing(compose_frames(clip, outputs, index, index + 1)) as frames:
@@ -315,8 +326,10 @@ def render_selection(
     # one frame, as pictures
     if selection.frame is not None:
         _notify_absence(clip, span[0], objects, reporter)
+        # a folder of EXR files, whose frame is shown as PNG, is left alone
+        within = path is None or path.suffix.lower() != EXR
         paths = (
-            [frame_path(planned.path, clip.info, span[0]) for planned in outputs]
+            [frame_path(planned, clip.info, span[0], within=within) for planned in outputs]
             if picture is None
             else picture_paths(picture)
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from vfx_matte.backend import Device, choose_device
 from vfx_matte.errors import UsageError
 from vfx_matte.matting.compiled.notice import tell_when_compiling
+from vfx_matte.media.writers import left_out, stills
 from vfx_matte.media.writers.numbered_files import is_numbered
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
@@ -114,3 +115,25 @@ def check_request(
     refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
     if background is not None:
         refuse_to_replace(background, path, "the background")
+
+
+def refuse_other_file(clip: SegmentedClip, path: Path) -> None:
+    """Refuse to replace a file that this program has not made.
+
+    Args:
+        clip: a segmented clip; what lies in its folder of results is its own.
+        path: of the output.
+
+    Raises:
+        UsageError: somebody else's file lies there.
+    """
+    # an empty file is a name that a script has reserved
+    if not path.is_file() or not path.stat().st_size:
+        return
+    if path.parent.resolve() == clip.folder.resolve():
+        return
+    if not (stills.is_made_here(path) or left_out.is_made_here(path)):
+        raise UsageError(
+            f"output {str(path)!r} is there and was not made by vfx-matte",
+            hint=f"choose another name with {option('output')}, or delete it",
+        )
