@@ -228,6 +228,7 @@ def test_the_preview_shows_the_mask_and_the_marks(here: CommandLine) -> None:
         (("--fg", "3,3", "--at", "12"), "frame 12"),
         (("--fg", "3,3", "-o", "m.jpg"), "m.jpg"),
         (("--fg", "3,3", "-o", "m"), "'m'"),
+        (("--fg", "3,3", "-o", "."), "mask '.' is not a PNG"),
         (
             (
                 "--bg",
@@ -297,6 +298,19 @@ def test_a_correction_is_one_click(here: CommandLine) -> None:
             code=1,
         ).error
     )
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P"])
+def test_an_empty_mask_is_a_beginning_too(here: CommandLine, mode: str) -> None:
+    """As a propagated one of a frame that the object is lost on."""
+    Image.new(mode, (96, 64)).save("none.png")
+    here("mask", "clip.mp4", "--from", "none.png", "--fg", "20,20", "-o", "m.png")
+    # painted as the file is, where its mode can hold an object
+    with Image.open("m.png") as picture:
+        shown = np.array(picture.convert("RGB")).any(axis=2)
+    np.testing.assert_array_equal(shown, disc(20, 20))
+    nothing = here.fails("mask", "clip.mp4", "--from", "none.png", "--bg", "9,9", code=1)
+    assert "nothing" in nothing.error
 
 
 def test_an_object_is_added_and_the_others_keep_their_bytes(here: CommandLine) -> None:

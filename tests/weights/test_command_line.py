@@ -169,6 +169,10 @@ def test_a_file_with_another_checksum_never_gets_the_name(
     ran = cli.fails("weights", "fetch", "--force", code=1)
     assert sha(GOOD) in ran.error
     assert "model/XMem.pth.rejected" in ran.error
+    # fetching again would bring the same
+    assert "--force" not in ran.hint
+    assert f"download {mirror.url}" in ran.hint
+    assert "empty sha256 of XMem.pth in model/weights.toml" in ran.hint
     assert FINAL.read_bytes() == b"mine"
     FINAL.unlink()
     cli.fails("weights", "fetch", code=1)

@@ -532,12 +532,24 @@ def _keep(entry: Entry, final: Path, folder: Path, reporter: Reporter) -> Fetche
 
 def _other_hint(final: Path, entry: Entry) -> str:
     """The hint for a file with another checksum: one of both is wrong."""
-    # a folder's files are known in the table beside the folder
-    folder = final.parent.parent if "/" in entry.name else final.parent
     return (
         f"{option('force', True)} replaces the file; if it is right and the checksum is wrong,"
-        f" empty sha256 of {entry.name} in {folder / TABLE_NAME}"
+        f" empty sha256 of {entry.name} in {_folder_of(final, entry) / TABLE_NAME}"
     )
+
+
+def _changed_hint(final: Path, entry: Entry) -> str:
+    """The hint for a download with another checksum, which fetching again would not mend."""
+    folder = _folder_of(final, entry)
+    return (
+        f"perhaps a sign-in page answered: {_by_hand(entry, folder)}; if the file has changed there"
+        f" and the checksum is old, empty sha256 of {entry.name} in {folder / TABLE_NAME}"
+    )
+
+
+def _folder_of(final: Path, entry: Entry) -> Path:
+    """The folder of weights; a folder's files are known in the table beside that folder."""
+    return final.parent.parent if "/" in entry.name else final.parent
 
 
 def _difference(found: Fingerprint, entry: Entry) -> str:
@@ -553,7 +565,7 @@ def _verify(path: Path, entry: Entry) -> tuple[Fingerprint, str]:
     if entry.sha256 and found.sha256 != entry.sha256:
         raise WeightsError(
             _difference(found, entry),
-            hint=_other_hint(path.with_name(PurePath(entry.name).name), entry),
+            hint=_changed_hint(path.with_name(PurePath(entry.name).name), entry),
         )
     # the rounded size tells a file that was cut off, where there is no checksum to do so
     contents = _contents(path, about_megabytes=None if entry.sha256 else entry.about_megabytes)

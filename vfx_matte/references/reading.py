@@ -117,6 +117,7 @@ def read_references(
     shape: tuple[int, int],
     given: Mapping[RGB, int] | None = None,
     expected: Collection[int] = (),
+    may_be_empty: bool = False,
 ) -> Iterator[tuple[int, MaskReading]]:
     """Read the references of one clip, in frame order, so that one colour is one object on all of
     them.
@@ -129,6 +130,7 @@ def read_references(
         shape: (H, W) of the clip.
         given: colour → the object id that it means, 0 = background.
         expected: objects that are known before, so that they are not told as new ones.
+        may_be_empty: a single picture, too, may show nothing, as one that is going to be marked.
 
     Yields:
         (frame_index, what it was read as).
@@ -146,7 +148,9 @@ def read_references(
         is_single = position == 0 and now is None
         try:
             _require_undithered(picture)
-            reading = read_mask_colors(picture, shape=shape, known=known, allow_empty=not is_single)
+            reading = read_mask_colors(
+                picture, shape=shape, known=known, allow_empty=may_be_empty or not is_single
+            )
         except MaskError as error:
             raise MaskError(
                 f"mask of frame {frame_index}: {error.message}", hint=error.hint

@@ -133,7 +133,7 @@ def save_first_mask(
     """
     if output is not None and output.suffix.lower() != ".png":
         raise UsageError(
-            f"mask {output.name!r} is not a PNG", hint="masks are PNG files, which keep every value"
+            f"mask {str(output)!r} is not a PNG", hint="masks are PNG files, which keep every value"
         )
     # 1. everything that can be refused without computing
     number = clip.info.timeline.number(0 if request.at is None else clip.frame_index(request.at))
@@ -230,7 +230,8 @@ def _read(
     content: MaskPicture, number: int, shape: tuple[int, int], *, name: str, reporter: Reporter
 ) -> Mask:
     """A painted mask as `segment` reads it; its notices begin with the name. Raises MaskError."""
-    ((_, reading),) = read_references([(number, content)], shape=shape)
+    # what is empty now is marked next, as in a frame that the object is lost on
+    ((_, reading),) = read_references([(number, content)], shape=shape, may_be_empty=True)
     for line in reading.notices:
         reporter.notify(f"{name}: {line}")
     return reading.mask

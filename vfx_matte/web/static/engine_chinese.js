@@ -632,6 +632,7 @@ export const ENGINE_CHINESE = {
   "its sha256 is {a} ({b} bytes), expected {c} ({d} bytes)": "其 sha256 为 {a}（{b} 字节），应为 {c}（{d} 字节）",
   "known: {a}; others are added in {b} of the model folder": "已知：{a}；其他的写在模型文件夹的 {b} 中",
   "the file itself is in place; make {a} writable and run it again": "文件本身已就位；请把 {a} 设为可写后重新运行",
+  "perhaps a sign-in page answered: {a}; if the file has changed there and the checksum is old, empty sha256 of {b} in {c}": "可能是登录页面作出了应答：{a}；如果那里的文件已更新而校验和已过时，请清空 {c} 中 {b} 的 sha256",
   "{a} replaces the file; if it is right and the checksum is wrong, empty sha256 of {b} in {c}": "{a} 可替换该文件；如果文件正确而校验和有误，请清空 {c} 中 {b} 的 sha256",
   "The OpenTimelineIO file is left out; to have it, {a}": "未写 OpenTimelineIO 文件；如需要：{a}",
   "{a} needs its weights at {b}: {c}": "{a} 需要 {b} 处的权重：{c}",
