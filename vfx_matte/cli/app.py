@@ -78,7 +78,8 @@ class OneValueEach(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  click's context
         """Read the words of the command line."""
-        if args:
+        # not while a shell asks for completions, of words that nobody has finished
+        if args and not ctx.resilient_parsing:
             _, _, given = self.make_parser(ctx).parse_args(args=list(args))
             # the order of what was given, an option once for each time; switches have two names,
             # and the last one of them counts everywhere
