@@ -9,6 +9,7 @@ import inspect
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -83,10 +84,13 @@ class OneValueEach(TyperCommand):
             _, _, given = self.make_parser(ctx).parse_args(args=list(args))
             # the order of what was given, an option once for each time; switches have two names,
             # and the last one of them counts everywhere
-            for param in given:
-                times = sum(other is param for other in given)
-                takes_one = isinstance(param, TyperOption) and not (param.multiple or param.is_flag)
-                if takes_one and times > 1:
+            single = (
+                param
+                for param in given
+                if isinstance(param, TyperOption) and not (param.multiple or param.is_flag)
+            )
+            for param, times in Counter(single).items():
+                if times > 1:
                     # -o and --output: the long one, which explains itself
                     name = max(param.opts, key=len)
                     raise BAD_REQUEST(f"{name} is given {times} times, and takes one value", ctx)
