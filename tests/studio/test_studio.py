@@ -5,13 +5,14 @@ of the same folder.
 from __future__ import annotations
 
 import io
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from PIL import Image
 from support.command_line import CommandLine
 from support.studios import open_studio
 
-from vfx_matte.errors import UsageError
+from vfx_matte.errors import MediaError, UsageError
 from vfx_matte.first_mask import Click, Marks
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.media.verify import Check
@@ -470,6 +471,21 @@ def test_commands_are_those_that_do_the_same(studio: Studio) -> None:
         studio.commands("movie")
 
 
+def test_an_object_that_is_on_no_mask_is_none_to_a_render(studio: Studio) -> None:
+    studio.save_mask(0, truth(0), label="brush")
+    for _ in range(3):
+        studio.add_object()
+    assert studio.check_render("maskvideo", {"style": "rgb"}) is not None
+    job = finished(studio, studio.render("maskvideo", {"style": "rgb", "each_object": False}))
+    assert job.state == "done", job.message
+    four = truth(3) * 0
+    for place in range(4):
+        four[place * 10 : place * 10 + 8] = place + 1
+    studio.save_mask(3, four, label="brush")
+    with pytest.raises(UsageError, match="up to three objects, these are 4"):
+        studio.check_render("maskvideo", {"style": "rgb"})
+
+
 def test_a_package_is_of_the_whole_clip_and_says_so(studio: Studio) -> None:
     studio.save_mask(0, truth(0), label="brush")
     studio.set_range(4, 8)
@@ -589,6 +605,38 @@ def test_closing_ends_what_is_going_on(film: Path, tmp_path: Path) -> None:
     studio.render("overlay", {})
     studio.close()
     open_studio(film, tmp_path).close()
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_clip_that_is_gone_or_another_is_said_in_the_same_words_everywhere(
+    film: Path, tmp_path: Path, is_replaced: bool
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    shutil.copy2(film, clip)
+    studio = open_studio(clip, tmp_path)
+    try:
+        studio.save_mask(0, truth(0), label="brush")
+        kept = clip.rename(tmp_path / "kept.mp4")
+        if is_replaced:
+            clip.write_bytes(kept.read_bytes()[::-1])
+        calls: list[Callable[[], object]] = [
+            lambda: studio.mark(3, Marks(clicks=(Click(60, 30),)), object_id=1),
+            lambda: studio.preview(0, {}),
+            lambda: studio.check_render("greenback", {}),
+            lambda: studio.render("alpha", {}),
+        ]
+        for call in calls:
+            with pytest.raises(MediaError, match="was replaced, changed or removed") as told:
+                call()
+            assert "put it back" in told.value.hint
+        failed = finished(studio, studio.propagate("both", 0))
+        assert "was replaced, changed or removed" in failed.message
+        # nothing is lost, and it goes on when the clip is there again
+        kept.replace(clip)
+        assert finished(studio, studio.propagate("both", 0)).state == "done"
+        assert studio.preview(0, {})
+    finally:
+        studio.close()
 
 
 def test_one_frame_is_one_frame() -> None:

@@ -37,7 +37,7 @@ class Page:
         self, browser: Any, client: Client, *, graphics_card: bool = False, **context: Any
     ) -> None:
         self.context = browser.new_context(
-            viewport={"width": 1280, "height": 720}, **({"locale": "en-US"} | context)
+            **({"viewport": {"width": 1280, "height": 720}, "locale": "en-US"} | context)
         )
         if graphics_card:
             self.context.add_init_script(GRAPHICS_CARD)

@@ -765,4 +765,20 @@ def test_nothing_lies_beyond_the_edge_of_a_narrow_window(
     )
     assert beyond == []
     assert page.tab.locator("#frame").bounding_box()["height"] > 150
+    # an object can be told by its name
+    name = page.tab.locator("#objects .name").first
+    assert name.evaluate("(one) => one.scrollWidth <= one.clientWidth + 1")
+    page.context.close()
+
+
+def test_the_picture_can_be_clicked_on_at_twice_the_size_on_a_small_screen(
+    browser: Any, variable: Client
+) -> None:
+    page = Page(browser, variable, viewport={"width": 640, "height": 360}, device_scale_factor=2)
+    assert page.frame.bounding_box()["height"] > 150
+    # what does not fit is reached by scrolling
+    for part in (page.button("Export"), page.timeline, page.tab.locator("#wipe")):
+        part.scroll_into_view_if_needed()
+        box = part.bounding_box()
+        assert 0 <= box["y"] < 360
     page.context.close()

@@ -118,7 +118,7 @@ def require_unchanged(path: Path, watch: Watch) -> None:
     if watch.has_changed():
         raise MediaError(
             f"{str(path)!r} was replaced, changed or removed while it was read",
-            hint="run it again once the file is complete",
+            hint="put it back as it was, or begin again once the new file is complete",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vfx_matte.errors import UsageError
 from vfx_matte.wording import option
 
+_MOST_NAMED = 8  # in a message
 CHANNEL_NAMES = ("red", "green", "blue")
 
 
@@ -31,7 +32,8 @@ def object_channels(objects: tuple[int, ...]) -> dict[int, int]:
     # an id that is given twice is one object
     chosen = sorted(set(objects))
     if not fits_channels(tuple(chosen)):
-        numbers = ", ".join(map(str, chosen)) or "none"
+        more = ", …" if len(chosen) > _MOST_NAMED else ""
+        numbers = ", ".join(map(str, chosen[:_MOST_NAMED])) + more or "none"
         raise UsageError(
             f"style rgb shows up to three objects, these are {len(chosen)}: {numbers}",
             hint=(

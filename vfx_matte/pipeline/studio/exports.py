@@ -168,6 +168,8 @@ class Exports:
         from vfx_matte.pipeline.render.renders import RenderRequest
         from vfx_matte.pipeline.render.request import Tools
 
+        # a clip that is gone, or another one now, is said as such, and before a job begins
+        self.clip.reader.check_unchanged()
         # masks as they are shown now: those that are missing are made before an output is
         clip = SegmentedClip(self.clip.reader, self.project.workspace, self.project.store())
         if name.startswith(PACKAGE):
@@ -246,6 +248,7 @@ class Exports:
             MediaError: the frame cannot be read.
         """
         records = self._records("greenback", options)
+        self.clip.reader.check_unchanged()
         path = self.project.workspace.studio_folder / "preview.png"
         number = self.clip.info.timeline.number(index)
         # one at a time: all have the same file

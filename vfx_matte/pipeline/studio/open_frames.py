@@ -52,6 +52,8 @@ class OpenFrames:
         """
         with self.lock:
             if index not in self._open:
+                # a picture of another file under this name would be marked as this clip's
+                self._clip.reader.check_unchanged()
                 self._open[index] = self._opener.open(self._clip.reader.frame(index).image)
                 while len(self._open) > _KEPT:
                     self._open.popitem(last=False)

@@ -183,9 +183,13 @@ class Project:
     def store(self) -> MaskStore:
         """The masks as they are shown now, references included, as renders read masks."""
         manifest = self.manifest()
+        # an object that was added and is on no mask is none to a render, as it has none to show
+        drawn = {one for at in self._state.enabled_references().values() for one in at.objects}
+        drawn |= set() if manifest is None else set(manifest.objects)
         colors = {
             one.id: (int(r), int(g), int(b))
             for one in self._state.objects
+            if one.id in drawn or not drawn
             for r, g, b in [self._palette.colors[one.id]]
         }
         frames = len(self._timeline)
