@@ -458,6 +458,15 @@ def test_a_picture_of_the_users_own_is_not_replaced_but_can_be_corrected(here: C
     assert raw("mine.png")[32, 22] == 0
 
 
+def test_a_box_that_holds_what_is_there_says_only_that(here: CommandLine) -> None:
+    Image.fromarray(two_objects()).save("two.png")
+    box = ("--object", "1", "--box", "30,8,30,30", "-o", "m.png")
+    here("mask", "clip.mp4", "--from", "two.png", *box)
+    ran = here("mask", "clip.mp4", "--from", "m.png", *box)
+    assert "object 1 is as it was" in ran.notes
+    assert not any("replaced" in line for line in ran.notes)
+
+
 def test_a_box_begins_an_object_anew_and_leaves_the_others(here: CommandLine) -> None:
     Image.fromarray(two_objects()).save("two.png")
     ran = here(

@@ -110,7 +110,7 @@ class Marking:
         is_there, has_box = bool(own.any()), marks.box is not None
         answer = method.answer(marks, own.astype(np.float32) if is_there and not has_box else None)
         mask, lines = _with_answer(before, answer, chosen, marks)
-        if is_there and has_box:
+        if is_there and has_box and not np.array_equal(mask, before):
             lines.append(f"object {chosen} is replaced by what the box holds")
         return mask, {chosen: answer}, lines
 
