@@ -96,6 +96,7 @@ export const CHINESE = {
     "还没有参考帧。标记或绘制过的每一帧都会成为参考帧。",
   "{n} frames are listed": "已列出 {n} 帧",
   "None so far.": "暂无。",
+  none: "无",
   "Not in use": "未启用",
   "Nothing yet.": "暂无。",
   Objects: "对象",

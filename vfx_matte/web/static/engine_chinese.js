@@ -677,7 +677,6 @@ export const ENGINE_CHINESE = {
   "frame {a} is": "第 {a} 帧",
   "frames {a} to {b} are": "第 {a} 至 {b} 帧",
   "{a} and {n} more": "{a}，另有 {n} 个",
-  "none": "无",
   "it has": "它",
   "they have": "它们",
   "nothing is left of": "没有剩下",

@@ -180,7 +180,8 @@ export class Exporting {
     } else {
       input = el("input", {
         type: "text", value: value ?? "", maxlength: 200, autocomplete: "off",
-        placeholder: option.default ? "" : t("automatic"),
+        // an empty text is nothing, and no value at all is left to the program
+        placeholder: option.default === "" ? t("none") : option.default ? "" : t("automatic"),
       });
       input.addEventListener("input", () => this.choose(option, input.value.trim()));
     }
