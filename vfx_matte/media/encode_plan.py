@@ -6,6 +6,7 @@ Pixels are not touched here.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import av
@@ -289,6 +290,7 @@ def _requested_format(
     return pixel_format
 
 
+@cache
 def packed_layout(pixel_format: str) -> PixelLayout:
     """The layout that holds what a format holds, alpha included: rgba → planar RGB with alpha."""
     layout = layout_of(planar_format(pixel_format))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Literal, cast
 
 import av
@@ -67,6 +68,8 @@ _ACCURATE_BICUBIC = int(
 # unwritten.
 _ONE_THREAD = 1
 
+# what follows from a format's name is asked several times for every frame, and kept
+
 _CHROMA_SHIFTS = {
     "420": (1, 1),
     "422": (1, 0),
@@ -121,6 +124,7 @@ class Orientation:
         return None
 
 
+@cache
 def layout_of(pixel_format: str) -> PixelLayout | None:
     """The layout of a planar little-endian pixel format, its alpha plane left aside; None for any
     other format.
@@ -134,11 +138,13 @@ def layout_of(pixel_format: str) -> PixelLayout | None:
     return None
 
 
+@cache
 def has_alpha(pixel_format: str) -> bool:
     """True for formats with an alpha channel."""
     return any(component.is_alpha for component in av.VideoFormat(pixel_format).components)
 
 
+@cache
 def format_name(layout: PixelLayout) -> str:
     """FFmpeg's name of a planar layout, e.g. yuv420p10le.
 
@@ -153,6 +159,7 @@ def format_name(layout: PixelLayout) -> str:
     return f"yuv{alpha}{_SHIFT_NAMES[layout.chroma_shift]}p{depth}"
 
 
+@cache
 def planar_format(pixel_format: str) -> str:
     """The planar format that holds a pixel format without loss: nv12 → yuv420p, rgba → gbrp, p010le
     → yuv420p10le.
@@ -181,6 +188,7 @@ def planar_format(pixel_format: str) -> str:
     return format_name(PixelLayout("yuv", depth, shift))
 
 
+@cache
 def picture_format(pixel_format: str, orientation: Orientation) -> str:
     """The planar format pictures are made in; where its turned form has no name (4:1:1 on its
     side), full chroma.
@@ -233,6 +241,7 @@ def picture_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags)
     )
 
 
+@cache
 def carries_alpha(pixel_format: str) -> bool:
     """Whether decoded frames of a format may be transparent: `has_alpha`, or colours from a table,
     which may be.

@@ -89,14 +89,12 @@ def fit_picture(
     if sample_aspect:
         aspect = 1 / sample_aspect if orientation.transpose else sample_aspect
     # the usual case costs a few comparisons
+    is_like = (height, width) == info.shape and aspect == info.sample_aspect
+    if is_like and layout == info.layout and color == info.color:
+        return FittedPicture(frame, orientation)
     difference = "; ".join(_differences(info, (width, height), aspect, layout, color))
     same_codes = (color.matrix, color.range) == (info.color.matrix, info.color.range)
-    if (
-        (height, width) == info.shape
-        and aspect == info.sample_aspect
-        and layout == info.layout
-        and same_codes
-    ):
+    if is_like and layout == info.layout and same_codes:
         return FittedPicture(frame, orientation, difference=difference)
     # What is not tagged is understood as in the first picture, whatever the two heights would
     # suggest.
