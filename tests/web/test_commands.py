@@ -255,6 +255,28 @@ def test_a_preview_and_an_export_begin_with_what_config_ini_says(start: Start) -
     assert facts["default"] == "#102030"
 
 
+def test_the_commands_carry_what_the_studio_was_started_with(start: Start) -> None:
+    Path("config.ini").write_text("[paths]\nmodel = nets\n[clip]\nignore_alpha = yes\n")
+    typed = ("--model", "my nets", "--no-ignore-alpha", "--no-network", "--memory", "xmem")
+    page = start(*typed, "--propagator", "builtin").page
+    page.put_mask(0, two_objects().tobytes())
+    segment, alpha = page("POST", "/api/commands", {"name": "alpha"}).json
+    for line in (segment, alpha):
+        words = shlex.split(line)
+        assert words[words.index("--model") + 1] == "my nets"
+        assert "--no-ignore-alpha" in words
+        assert "--workspace" not in words
+    words = shlex.split(segment)
+    assert {"--no-network", "--propagator", "builtin", "--memory", "xmem"} <= set(words)
+    # what config.ini says needs no words
+    page = start("--workspace", "other").page
+    page.put_mask(0, two_objects().tobytes())
+    segment, _ = page("POST", "/api/commands", {"name": "alpha"}).json
+    assert "nets" not in segment
+    assert "ignore-alpha" not in segment
+    assert "--workspace other" in segment
+
+
 def test_the_commands_carry_the_rate_of_a_sequence(
     cli: CommandLine, make_clip: Callable[..., Path]
 ) -> None:
