@@ -583,6 +583,12 @@ def test_an_export_is_previewed_made_and_verified(studio: Page) -> None:
     commands.get_by_text("clip.mp4 --edges median").wait_for()
     studio.tab.get_by_label("Package for a program").check()
     commands.get_by_text("--edges median --for premiere").wait_for()
+    if not FIREFOX:
+        studio.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        studio.button("Copy").click()
+        studio.button("Copied").wait_for()
+        copied = studio.tab.evaluate("() => navigator.clipboard.readText()")
+        assert copied == f"{commands.inner_text()}\n"
     assert studio.tab.get_by_label("background", exact=True).count() == 0
 
 

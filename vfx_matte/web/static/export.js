@@ -43,6 +43,7 @@ export class Exporting {
     );
     byId("start-render").addEventListener("click", () => this.start());
     byId("commands-part").addEventListener("toggle", () => this.showCommands());
+    byId("copy-commands").addEventListener("click", () => this.copyCommands());
     app.store.on(["project"], () => this.renderQueue());
   }
 
@@ -332,6 +333,18 @@ export class Exporting {
       if (error instanceof DOMException) return;
     }
     byId("commands").textContent = lines.join("\n");
+    byId("copy-commands").textContent = t("Copy");
+  }
+
+  async copyCommands() {
+    const text = byId("commands");
+    try {
+      await navigator.clipboard.writeText(`${text.textContent}\n`);
+      byId("copy-commands").textContent = t("Copied");
+    } catch {
+      // where the browser has no clipboard for this page, its own keys copy what is selected
+      getSelection()?.selectAllChildren(text);
+    }
   }
 
   /** How far the running job is, without making the list anew. */
