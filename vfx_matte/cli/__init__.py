@@ -9,11 +9,12 @@ Results go to stdout; notices, progress and errors to stderr. Exit code 0 done, 
 from __future__ import annotations
 
 import copy
-import gc
 import importlib
 import os
 import sys
 from typing import TYPE_CHECKING
+
+from vfx_matte.cli.loading import begin_loading
 
 if TYPE_CHECKING:
     import typer
@@ -39,9 +40,6 @@ COMMANDS = {
     "weights": "weights",
 }
 """Module → the commands that it registers, in the order of `vfx-matte --help`."""
-
-
-_OBJECTS_BEFORE_A_LOOK = 100_000
 
 
 def program() -> typer.Typer:
@@ -80,9 +78,7 @@ def main() -> None:
     # NumPy's matrix products are small here: shared out over cores they take twice the time, and
     # the stages lose their core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Modules are objects that stay: looking through them for cycles every 700 takes a tenth of the
-    # start-up.
-    gc.set_threshold(_OBJECTS_BEFORE_A_LOOK)
+    begin_loading()
     try:
         _called(sys.argv[1:])(prog_name="vfx-matte")
     except KeyboardInterrupt:  # before a command has its own boundary, while modules load

@@ -25,6 +25,7 @@ from typer.models import ArgumentInfo, OptionInfo
 from vfx_matte._version import __version__
 from vfx_matte.choices import unknown_choice
 from vfx_matte.cli.display import PROGRESS_FORMS, Display, ForPeople, ForPrograms, ForRenderFarm
+from vfx_matte.cli.loading import end_loading
 from vfx_matte.cli.options import Only, chosen, option_names, parameters, record_of
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import VfxMatteError, beyond_control
@@ -343,6 +344,7 @@ def command(
                 display.begin(f"{within.info.name} {title}" if within is not app else title)
                 session = body.session(values)
                 session.display = display
+                end_loading()
                 body.call(session, values)
                 display.end()
             # an error that the program knows: one line and a hint

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import ipaddress
 import secrets
 import signal
@@ -182,11 +181,6 @@ class _Connection(H11Protocol):
             self._overdue = None
 
 
-# Python's own. The command line looks for cycles rarely, which is right for a start and for work
-# that ends; here each request leaves one that holds its body, and ten of 37 MB held 2 GB.
-_OBJECTS_BEFORE_A_LOOK = (700, 10, 10)
-
-
 class Listener:
     """Listens from the start; whoever connects is answered as soon as something is served."""
 
@@ -252,7 +246,6 @@ class WebServer:
         Returns:
             The signal that ended it.
         """
-        gc.set_threshold(*_OBJECTS_BEFORE_A_LOOK)
         try:
             self._server.run(sockets=[self._listener.socket])
         finally:
