@@ -76,17 +76,24 @@ def _along_the_rows(binary: Array, away: Array, distance: Array) -> None:
             corners[count] = c
             heights[count] = h
             count += 1
-        k = 0
+        row, side = distance[y], binary[y]
+        if count == 0:
+            row[:] = np.float32(np.sqrt(np.float32(2147483647))) + half
+        # each corner is the nearest one up to where the next one is as near; its pixels are a loop
+        # without branches, which several are computed in at once
+        start = 0
+        for k in range(count):
+            stop = width
+            if k + 1 < count:
+                apart = corners[k + 1] - corners[k]
+                stop = min((heights[k + 1] - heights[k]) // (2 * apart) + 1, width)
+            if stop <= start:
+                continue
+            corner = np.int32(corners[k])
+            squared = np.int32(heights[k] - corners[k] * corners[k])
+            for x in range(start, stop):
+                across = np.int32(x) - corner
+                row[x] = np.sqrt(np.float32(across * across + squared)) + half
+            start = stop
         for x in range(width):
-            if count == 0:
-                far = np.float32(np.sqrt(np.float32(2147483647))) + half
-            else:
-                best = heights[k] - 2 * x * corners[k]
-                while k + 1 < count:
-                    other = heights[k + 1] - 2 * x * corners[k + 1]
-                    if other > best:
-                        break
-                    best = other
-                    k += 1
-                far = np.sqrt(np.float32(best + x * x)) + half
-            distance[y, x] = far if binary[y, x] else -far
+            row[x] = row[x] if side[x] else -row[x]
