@@ -24,8 +24,9 @@ from vfx_matte.media.readers.conformed import ConformedReader
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip, open_segmented
 from vfx_matte.pipeline.progress import SilentReporter
-from vfx_matte.pipeline.render import mattes
+from vfx_matte.pipeline.render import key, mattes
 from vfx_matte.pipeline.render.outputs import FrameJob, PlannedOutput, frame_jobs, write_outputs
+from vfx_matte.pipeline.render.part import write_frame
 from vfx_matte.pipeline.render.planner import Planner
 from vfx_matte.pipeline.render.renders import EncodeOptions
 from vfx_matte.pipeline.render.request import Tools
@@ -151,6 +152,28 @@ def test_a_key_is_compared_with_the_frames_that_are_rendered(
     # where the clip has no masks there is nothing to compare
     write_outputs(segmented, [output], reporter, span=(10, 12))
     assert not [line for line in told if "on frame" in line]
+
+
+def test_one_frame_shares_out_its_parts_and_is_not_compared_with_the_key(
+    segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, bool]] = []
+    make_matte = mattes.make_matte
+
+    def noted(*args: object, **named: object) -> object:
+        seen.append((cv2.getNumThreads(), "ahead" in threading.current_thread().name))
+        return make_matte(*args, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(mattes, "make_matte", noted)
+    monkeypatch.setattr(key, "subject_frames", Mock(side_effect=AssertionError("looked")))
+    output = planned(segmented, tmp_path, settings=MatteSettings(edges="guided"))[2]
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    try:
+        write_frame(segmented, [output], 5, [tmp_path / "still.png"], SILENT)
+    finally:
+        cv2.setNumThreads(before)
+    assert seen == [(3, False)]
 
 
 @pytest.mark.slow

@@ -213,6 +213,9 @@ class KeyWatch(FrameWatch):
 
     def see(self, job: FrameJob) -> None:
         """Look at a frame, if it is one of those that count."""
+        # a single picture is rendered without a look at the key
+        if self._span is None:
+            return
         # masks are read when the first frame is there: the decoder works meanwhile
         if self._wanted is None:
             self._wanted = set(

@@ -283,6 +283,9 @@ def compose_frames(
     clip: SegmentedClip, outputs: Sequence[PlannedOutput], start: int, stop: int
 ) -> Generator[Composed, None, None]:
     """What the outputs show of frames [start, stop), to the bit as when all of the clip is made."""
+    if stop - start == 1:
+        # of one frame the parts share the cores
+        outputs = [replace(output, begin=None) for output in outputs]
     first = first_needed(clip, start, memory=max(output.memory for output in outputs))
     jobs = frame_jobs(
         clip, decode=any(output.decodes for output in outputs), start=first, stop=stop
