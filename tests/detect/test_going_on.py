@@ -67,7 +67,8 @@ def script(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Script:
 
 
 def words(*more: str) -> Sequence[str]:
-    return ("detect", "clip", "--detector", "scripted", "--every", "4", *more)
+    every = () if "--every" in more else ("--every", "4")
+    return ("detect", "clip", "--detector", "scripted", *every, *more)
 
 
 def result(workspace: Path) -> dict[str, bytes]:
