@@ -4,14 +4,14 @@ The alpha that a keyer finds is compared with the matte that the green screen wa
 stretches of the clip are laid over the key as for a green screen, encoded, decoded again and keyed
 (`keyer.Keyer`): with the encoding that was asked for and with those that editors choose between,
 and once without any encoding, which shows the keyer's own error. Everything is written to a
-temporary folder that is removed at the end, also after an error; one frame and one encoder are held
-at a time. Only the contact sheet is kept.
+temporary folder that is removed at the end, also after an error. A file is encoded while the one
+before it is keyed; a few frames and one encoder are held at a time. Only the contact sheet is kept.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -216,17 +216,22 @@ def keytest(
         _stretches(clip, settings, request.settings.frames),
     )
     encodings = _encodings(clip, color, request.output, request.encode, reporter)
-    # Each encoding by itself, so that only one file is on disk at a time. Steps: every frame is
-    # keyed once, and written once where there is a file.
+    # Steps: every frame is keyed once, and written once where there is a file.
     rows, closeups = [], []
     with (
         tempfile.TemporaryDirectory(prefix="vfx-matte-keytest-") as folder,
         reporter.progress("key test", (2 * len(encodings) - 1) * len(test.frames)) as step,
     ):
-        for encoding in encodings:
-            row, closeup = test.measure(encoding, Path(folder), step)
-            rows.append(row)
-            closeups.append(closeup)
+        written = test.written([one for one in encodings if one.plan], Path(folder), step)
+        # depth: a whole file ahead, so that two or three are on disk at a time
+        with closing(prefetched(written, depth=len(test.frames))) as files:
+            for encoding in encodings:
+                path = next(path for path in files if path) if encoding.plan else None
+                row, closeup = test.measure(encoding, path, Path(folder), step)
+                rows.append(row)
+                closeups.append(closeup)
+                if path:
+                    path.unlink()
     save_picture(picture, keytest_sheet(clip.name, closeups))
     return KeytestResult(
         clip=clip.info.path,
@@ -266,22 +271,48 @@ class _Test:
         # by the short side, so that it stays when a clip is turned
         return max(1, round(EDGE_WIDTH_PX_AT_1080 * min(self.clip.info.shape) / 1080))
 
+    def written(
+        self, encodings: Sequence[_TestedEncoding], folder: Path, step: Callable[[], None]
+    ) -> Generator[Path | None, None, None]:
+        """Write the tested frames in each encoding; yields None for each frame, so that it can be
+        stopped there, and the path of each file that is complete.
+        """
+        info = self.clip.info
+        for number, encoding in enumerate(encodings):
+            assert encoding.plan is not None
+            path = folder / f"green-{number}{encoding.suffix}"
+            with (
+                closing(prefetched(self._composed(encoding, folder), depth=2)) as pictures,
+                VideoWriter(
+                    path, encoding.plan, source=info, sound=False, notify=_ignore
+                ) as writer,
+            ):
+                for index, picture in pictures:
+                    writer.write(picture, info.timeline[index])
+                    step()
+                    yield None
+            yield path
+
     def measure(
-        self, encoding: _TestedEncoding, folder: Path, step: Callable[[], None]
+        self,
+        encoding: _TestedEncoding,
+        path: Path | None,
+        folder: Path,
+        step: Callable[[], None],
     ) -> tuple[KeyRow, Closeup]:
         """One encoding's row, and its pictures of the worst frame and region.
 
-        True alphas are kept in `folder` by the first encoding.
+        Args:
+            encoding: what is measured.
+            path: its file; None where nothing is encoded.
+            folder: where the first encoding has kept true alphas.
+            step: counts a frame.
         """
         # Key every tested frame, and compare it with the matte that it was made of.
-        path, accuracy = folder / f"green{encoding.suffix}", KeyAccuracy(self.edge_width_px)
-        made = (
-            self._encoded(encoding, path, folder, step)
-            if encoding.plan
-            else self._composed(encoding, folder)
-        )
+        accuracy = KeyAccuracy(self.edge_width_px)
+        made = self._read(path) if path else self._composed(encoding, folder)
         edges: dict[int, float] = {}
-        # Composing and encoding, or decoding, go on while the frame before is keyed.
+        # Decoding, or composing, goes on while the frame before is keyed.
         with closing(prefetched(made, depth=2)) as pictures:
             for index, picture in pictures:
                 true = _load(folder, index)
@@ -301,7 +332,7 @@ class _Test:
             sampling=f"{_SAMPLINGS.get(layout.chroma_shift, layout.model)} {layout.bit_depth}-bit",
             encoding=plan.describe() if plan else "not encoded",
             command=encoding.command,
-            megabytes_per_minute=path.stat().st_size / 1e6 / seconds * 60 if plan else 0.0,
+            megabytes_per_minute=path.stat().st_size / 1e6 / seconds * 60 if path else 0.0,
             mean=accuracy.mean,
             edge_mean=accuracy.edge_mean,
             edge_95=accuracy.edge_95,
@@ -360,35 +391,25 @@ class _Test:
         matte = visible_matte(frame, cut)
         # one array where they are one, as in a clip without an alpha of its own
         apart: dict[str, Any] = {} if matte is cut else {"cut": to_numpy(cut.alpha)}
-        np.savez_compressed(path, alpha=to_numpy(matte.alpha), **apart)
+        np.savez(path, alpha=to_numpy(matte.alpha), **apart)
         return cut, matte
 
-    def _encoded(
-        self, encoding: _TestedEncoding, path: Path, folder: Path, step: Callable[[], None]
-    ) -> Generator[tuple[int, Picture], None, None]:
+    def _read(self, path: Path) -> Generator[tuple[int, Picture], None, None]:
         """Every tested frame as it comes back from a file."""
-        assert encoding.plan is not None
-        info, frames = self.clip.info, self.frames
-        composed = prefetched(self._composed(encoding, folder), depth=2)
-        with (
-            closing(composed) as pictures,
-            VideoWriter(path, encoding.plan, source=info, sound=False, notify=_ignore) as writer,
-        ):
-            for index, picture in pictures:
-                writer.write(picture, info.timeline[index])
-                step()
+        frames = self.frames
         # The file counts its frames from 0, whichever frames of the clip they are.
         for number, frame in enumerate(open_clip(path, notify=_ignore).frames()):
             yield frames[number], frame.picture
 
-    def _closeup(self, encoding: _TestedEncoding, path: Path, folder: Path, worst: int) -> Closeup:
+    def _closeup(
+        self, encoding: _TestedEncoding, path: Path | None, folder: Path, worst: int
+    ) -> Closeup:
         """The pictures of one encoding: of the first one's worst frame and region, so that all can
         be compared.
         """
         index = self.enlarged[0] if self.enlarged else worst
         true = _load(folder, index)
-        # The file is still there: the next encoding replaces it.
-        if encoding.plan:
+        if path:
             frame = open_clip(path, notify=_ignore).frame(self.frames.index(index))
             picture, image = frame.picture, frame.image[: true.shape[0], : true.shape[1]]
         else:
