@@ -157,15 +157,15 @@ class TakenIn:
 def take_in(
     run: SegmentRun, *, reporter: Reporter, awaited: ClipWorkspace | None = None
 ) -> TakenIn:
-    """Take the finished frames of all parts of this work into the run, and remove these parts.
+    """Take the finished frames of the parts of this work into the run, and remove these parts.
 
     Parts that somebody works on, and those of other work, are left alone, which is said.
 
     Args:
         run: of the whole clip.
         reporter: hears of each mask, and why a part is not taken in.
-        awaited: the part that has just been made; of the others, which are being made, nothing is
-            said. None: all are expected to be there.
+        awaited: the part that has just been made; the others are left alone, as what is to be made
+            of them may not have begun. None: all are expected to be there.
 
     Raises:
         OutputError: a file cannot be moved.
@@ -173,8 +173,10 @@ def take_in(
     taken = TakenIn()
     for part in _parts(ClipWorkspace(run.clip.folder)):
         is_awaited = awaited is not None and awaited.folder == part.folder
+        if awaited is not None and not is_awaited:
+            continue
         problem = _take_in_one(run, part, taken, reporter, has_ended=is_awaited)
-        if problem and (awaited is None or is_awaited):
+        if problem:
             reporter.notify(f"part {_plain_name(part)} is not taken in: {problem}")
     # only what is empty goes, but for what killed runs were about to write
     with contextlib.suppress(OSError):

@@ -145,7 +145,9 @@ class _Shares:
         is_said = False
         while not self.commands.is_stopped:
             try:
-                prepare(place, manifest)
+                # not while another part is taken in, which removes folders that are empty
+                with self.lock:
+                    prepare(place, manifest)
                 return True
             except WorkspaceError:
                 if not is_said:
