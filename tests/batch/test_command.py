@@ -180,14 +180,19 @@ def test_clips_without_masks_are_named(shots: CommandLine) -> None:
     assert "greenback" in ran.hint
 
 
+def batch_of_two(*, frames: int, size: tuple[int, int]) -> tuple[str, ...]:
+    """Two clips with masks beside them, and the command line that renders both at once."""
+    for name in ("one", "two"):
+        write_clip(Path(f"{name}.mp4"), pts=range(0, frames * 1001, 1001), size=size)
+        paint(Path(f"{name}.png"), two_objects(size))
+    return "batch", "one.mp4", "two.mp4", "--jobs", "2", "--outputs", "maskvideo"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_a_batch_that_was_killed_ends_like_one_nobody_disturbed(cli: CommandLine) -> None:
     """Its commands may still be at work: they are waited for, or fail to begin twice."""
-    for name in ("one", "two"):
-        write_clip(Path(f"{name}.mp4"), pts=range(0, 40 * 1001, 1001), size=(192, 108))
-        paint(Path(f"{name}.png"), two_objects((192, 108)))
-    arguments = ("batch", "one.mp4", "two.mp4", "--jobs", "2", "--outputs", "maskvideo")
+    arguments = batch_of_two(frames=40, size=(192, 108))
     cli(*arguments, "--workspace", "undisturbed")
     for least in (2, 30):
         with cli.start(*arguments, *(("--resume",) if least > 2 else ())) as child:
@@ -217,10 +222,7 @@ def test_a_batch_that_was_killed_ends_like_one_nobody_disturbed(cli: CommandLine
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_ctrl_c_stops_the_commands_and_the_batch_goes_on(cli: CommandLine) -> None:
-    for name in ("one", "two"):
-        write_clip(Path(f"{name}.mp4"), pts=range(0, 200 * 1001, 1001), size=(640, 360))
-        paint(Path(f"{name}.png"), two_objects((640, 360)))
-    arguments = ("batch", "one.mp4", "two.mp4", "--jobs", "2", "--outputs", "maskvideo")
+    arguments = batch_of_two(frames=200, size=(640, 360))
     child = cli.start(*arguments)
     ran = cli.stop(
         child,

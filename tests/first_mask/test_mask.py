@@ -302,7 +302,7 @@ def test_a_correction_is_one_click(here: CommandLine) -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P"])
 def test_an_empty_mask_is_a_beginning_too(here: CommandLine, mode: str) -> None:
-    """As a propagated one of a frame that the object is lost on."""
+    """The propagated mask of a frame on which the object was lost is such a one."""
     Image.new(mode, (96, 64)).save("none.png")
     here("mask", "clip.mp4", "--from", "none.png", "--fg", "20,20", "-o", "m.png")
     # painted as the file is, where its mode can hold an object

@@ -112,8 +112,8 @@ class Annotations:
     """What was not as expected, for people."""
 
     lists_unseen: bool = False
-    """Whether the file names every picture, also those that nobody has looked at: a picture without
-    a region then need not be one without an object.
+    """Whether the file names every picture, those that nobody has looked at too. One without a
+    region may then show objects all the same.
     """
 
 

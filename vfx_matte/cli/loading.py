@@ -19,7 +19,11 @@ def begin_loading() -> None:
 def end_loading() -> None:
     """Look for cycles as Python does by itself, but not among what was loaded.
 
-    A cycle may hold a frame, or the body of a request: looked for rarely they take gigabytes.
+    A cycle may hold a frame, or the body of a request: looked for rarely they take gigabytes. Only
+    after `begin_loading`: where one process runs many commands, cycles that an earlier one left
+    would be set aside with what was loaded, and never be freed.
     """
+    if gc.get_threshold()[0] != _OBJECTS_BEFORE_A_LOOK:
+        return
     gc.freeze()
     gc.set_threshold(*_USUAL)

@@ -302,8 +302,8 @@ def _segmented_source(known: SourceStamp, source: Path) -> Path:
 
 
 def _is_there(clip: Path, source: Path) -> bool:
-    """Whether a clip is there as typed, or in the folder of clips; one in a folder is a path, and
-    no name.
+    """Whether a clip is a file as typed or in the folder of clips, or is typed with a folder, which
+    no name of results has.
     """
     typed = (clip, source / clip)
     return len(clip.parts) > 1 or any(path.exists() or has_pictures(path) for path in typed)

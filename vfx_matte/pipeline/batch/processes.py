@@ -37,8 +37,7 @@ def no_relay(_event: Mapping[str, object]) -> None:
 
 
 def with_options(words: Sequence[str], more: Sequence[str]) -> list[str]:
-    """A command line with further options; of one with a value that it has already, the new value
-    counts, as a command takes no option twice.
+    """Add options to a command line, replacing those of the same name: a command takes none twice.
 
     Args:
         words: the command line, options as `--name value` or `--name=value`.

@@ -172,11 +172,9 @@ def take_in(
     """
     taken = TakenIn()
     for part in _parts(ClipWorkspace(run.clip.folder)):
-        is_awaited = awaited is not None and awaited.folder == part.folder
-        if awaited is not None and not is_awaited:
+        if awaited is not None and part.folder != awaited.folder:
             continue
-        problem = _take_in_one(run, part, taken, reporter, has_ended=is_awaited)
-        if problem:
+        if problem := _take_in_one(run, part, taken, reporter, has_ended=awaited is not None):
             reporter.notify(f"part {_plain_name(part)} is not taken in: {problem}")
     # only what is empty goes, but for what killed runs were about to write
     with contextlib.suppress(OSError):
