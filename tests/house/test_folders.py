@@ -5,35 +5,41 @@ that should be a folder.
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
+from pathlib import PurePosixPath
 
-import pytest
+from support.source import modules
 
-PACKAGE = Path(__file__).parents[2] / "vfx_matte"
 MOST_MODULES = 15
 ROOMIER = {"matting": 18}
 """A file for each method, and what they share."""
 
 
-def folders() -> list[Path]:
-    return sorted({path.parent for path in PACKAGE.rglob("*.py")})
+def folders() -> dict[str, list[str]]:
+    """The modules of every folder, without its face."""
+    found: dict[str, list[str]] = {}
+    for path in map(PurePosixPath, modules()):
+        names = found.setdefault(str(path.parent), [])
+        if not path.stem.startswith("__"):
+            names.append(path.stem)
+    return found
 
 
-def names(folder: Path) -> list[str]:
-    """The modules of a folder, without its face."""
-    return sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("__"))
+def test_a_folder_holds_few_files() -> None:
+    assert len(folders()) > 40
+    crowded = {
+        folder: len(names)
+        for folder, names in folders().items()
+        if len(names) > ROOMIER.get(folder, MOST_MODULES)
+    }
+    assert crowded == {}, "each wants a folder for some of its files"
 
 
-@pytest.mark.parametrize("folder", folders(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_folder_holds_few_files(folder: Path) -> None:
-    most = ROOMIER.get(str(folder.relative_to(PACKAGE)), MOST_MODULES)
-    assert len(names(folder)) <= most, (
-        f"{folder.relative_to(PACKAGE)} wants a folder for some of its files"
-    )
-
-
-@pytest.mark.parametrize("folder", folders(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_three_files_share_a_prefix(folder: Path) -> None:
+def test_no_three_files_share_a_prefix() -> None:
     """`xmem_walk` and its like want a folder `xmem`."""
-    prefixes = Counter(name.partition("_")[0] for name in names(folder) if "_" in name)
-    assert [prefix for prefix, count in prefixes.items() if count > 2] == []
+    shared = {
+        (folder, prefix): count
+        for folder, names in folders().items()
+        for prefix, count in Counter(n.partition("_")[0] for n in names if "_" in n).items()
+        if count > 2
+    }
+    assert shared == {}

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 from support.command_line import CommandLine
-from support.source import read
+from support.source import modules, offences, read, strings_among
 
 from bench import options_page
 from vfx_matte.settings import options
@@ -20,7 +20,6 @@ from vfx_matte.settings.edge_methods import EDGE_METHODS
 from vfx_matte.settings.options import MatteSettings
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "vfx_matte"
 RECORDS = [one for _, one in options_page.sections()]
 
 
@@ -77,10 +76,10 @@ def repeated_defaults(source: str) -> list[str]:
 
 def test_no_record_repeats_the_default_of_an_option() -> None:
     found = {
-        f"{path.relative_to(PACKAGE).as_posix()} {name}"
-        for path in sorted(PACKAGE.rglob("*.py"))
-        if path.parent.name != "settings"
-        for name in repeated_defaults(path.read_text(encoding="utf-8"))
+        f"{module} {name}"
+        for module, text in modules().items()
+        if not module.startswith("settings/")
+        for name in repeated_defaults(text)
     }
     assert found == NO_OPTIONS, "hold the table's record, or take the default from it"
 
@@ -108,14 +107,12 @@ def test_python_and_the_command_line_have_the_same_edges() -> None:
 
 def test_names_of_edge_methods_stand_in_their_registry_alone() -> None:
     names = {name for name in EDGE_METHODS if name != "median"}  # the median is a filter, too
-    found = [
-        f"{path.relative_to(PACKAGE)}: {text}"
-        for path in sorted(PACKAGE.rglob("*.py"))
-        if path.relative_to(PACKAGE).parts[0] != "matting" and path.name != "edge_methods.py"
-        for _, text in read(path.read_text(encoding="utf-8")).strings
-        if text in names
+    others = [
+        module
+        for module in modules()
+        if not module.startswith("matting/") and not module.endswith("/edge_methods.py")
     ]
-    assert found == []
+    assert offences(others, lambda source: strings_among(names, source)) == {}
 
 
 NEW_METHOD = '''

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.command_line import CommandLine, Ran, paint, two_objects
-from support.source import read
+from support.source import modules, offences, strings_among
 
 from vfx_matte.errors import UsageError
 from vfx_matte.pipeline.propagator import PropagatorOptions, repeated_settings
@@ -192,20 +192,17 @@ def test_doors_offer_what_the_registry_holds(drifting: Callable[..., Ran]) -> No
 
 
 def test_names_of_propagators_stand_in_their_folders_alone() -> None:
-    package = Path(registry.__file__).parents[1]
     # the original XMem's way to remember references is an option of every propagator
-    modes = package / "settings" / "options.py"
+    modes = "settings/options.py"
     # networks that also answer clicks are described once for both
-    families = package / "segment_anything.py"
+    families = "segment_anything.py"
     names = {entry.name for entry in registry.REGISTRY}
-    found = [
-        f"{path.relative_to(package)}: {text}"
-        for path in sorted(package.rglob("*.py"))
-        if "propagate" not in path.parts and path not in (modes, families)
-        for _, text in read(path.read_text(encoding="utf-8")).strings
-        if text in names
+    others = [
+        module
+        for module in modules()
+        if not module.startswith("propagate/") and module not in (modes, families)
     ]
-    assert found == []
+    assert offences(others, lambda source: strings_among(names, source)) == {}
 
 
 def test_every_entry_is_whole() -> None:

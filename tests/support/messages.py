@@ -6,7 +6,6 @@ import ast
 import builtins
 import re
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 _SAYS = re.compile(
     r"Error$|^_?notify$|^progress$|^EditResult$|^error_response$|^Decision$|^extended$|^Way$"
@@ -14,14 +13,14 @@ _SAYS = re.compile(
 _BLANK = "{}"
 
 
-def said_by(path: Path) -> set[str]:
+def said_by(source: str) -> set[str]:
     """Messages and hints of errors, notices and stages; what is filled in is {}.
 
     What Python's own exceptions say is left out: these are for programmers, and a page that meets
     one calls it a bug.
     """
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call):
             found |= _of_call(node) | _kept(node)
         # what is said later, or by whoever called
@@ -62,10 +61,10 @@ def _is_sentence(text: str) -> bool:
     )
 
 
-def sentences_of(path: Path, names: Collection[str]) -> set[str]:
+def sentences_of(source: str, names: Collection[str]) -> set[str]:
     """Every text within some functions, or in the values of some names, but for docstrings."""
     found: set[str] = set()
-    for node in ast.parse(path.read_text("utf-8")).body:
+    for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef):
             given = {node.name}
         elif isinstance(node, ast.Assign | ast.AnnAssign):

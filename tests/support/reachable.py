@@ -7,22 +7,21 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache
-from pathlib import Path
+from pathlib import PurePosixPath
 
-import vfx_matte
+from support import source
 
-PACKAGE = Path(vfx_matte.__file__).parent
 # "module:Class", as registries name what they import when it is opened
 _NAMED_LATER = re.compile(r"(vfx_matte(?:\.\w+)+):\w+")
 
 
 @cache
-def modules() -> dict[str, Path]:
-    """Every module's name and file."""
+def modules() -> dict[str, str]:
+    """The text of every module by its name; a package has that of its `__init__`."""
     found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    for path, text in source.modules().items():
+        parts = PurePosixPath("vfx_matte", path).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = text
     return found
 
 
@@ -40,7 +39,7 @@ def reachable(*starts: str) -> set[str]:
 
 def imported_by(name: str) -> set[str]:
     """The modules that one imports; those for type checkers alone do not count."""
-    tree = ast.parse(modules()[name].read_text("utf-8"))
+    tree = ast.parse(modules()[name])
     for_types = {
         inner
         for node in tree.body

@@ -11,12 +11,12 @@ import dataclasses
 import re
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import pytest
 from support.messages import said_by, sentences_of
-from support.reachable import PACKAGE, modules, reachable
+from support.reachable import modules, reachable
 from support.studio_server import GROUPS, Client
 
 from vfx_matte.cli.typed import as_typed
@@ -91,44 +91,56 @@ DRAWN = (
 )  # fmt: skip
 """Words of the report that `qc` writes, which the page does not show."""
 
-REACHED = sorted(
-    reachable("vfx_matte.pipeline.studio", "vfx_matte.web.routes", "vfx_matte.web.app")
-)
-SAYING = [name for name in REACHED if name not in LEFT_OUT and said_by(modules()[name])]
+
+@cache
+def reached() -> set[str]:
+    """Every module that the studio can reach."""
+    return reachable("vfx_matte.pipeline.studio", "vfx_matte.web.routes", "vfx_matte.web.app")
 
 
-@pytest.mark.parametrize("name", SAYING)
-def test_what_the_engine_says_has_a_chinese_text(name: str) -> None:
-    missing = said_by(modules()[name]) - KNOWN
-    assert not missing, f"give these a line in engine_chinese.js, or {name} one in LEFT_OUT"
+@cache
+def said() -> dict[str, set[str]]:
+    """What each of them says to people at the page."""
+    texts = {name: said_by(modules()[name]) for name in sorted(reached() - LEFT_OUT.keys())}
+    return {name: those for name, those in texts.items() if those}
 
 
-@pytest.mark.parametrize("name", SAYING)
-def test_a_message_names_no_option_as_it_is_typed(name: str) -> None:
+def test_what_the_engine_says_has_a_chinese_text() -> None:
+    missing = {name: texts - KNOWN for name, texts in said().items() if texts - KNOWN}
+    assert not missing, "give these a line in engine_chinese.js, or the module one in LEFT_OUT"
+
+
+def test_a_message_names_no_option_as_it_is_typed() -> None:
     """It would stand in the page like that; `option` names it for every door."""
-    texts = {text.partition("pip install")[0] for text in said_by(modules()[name])}
-    assert [text for text in texts if re.search(r"(^|[\s(])--?[a-z]", text)] == []
+    typed = re.compile(r"(^|[\s(])--?[a-z]")
+    assert not [
+        (name, text)
+        for name, texts in said().items()
+        for text in texts
+        if typed.search(text.partition("pip install")[0])
+    ]
 
 
 def test_the_reasons_of_problems_have_a_chinese_text() -> None:
-    found = sentences_of(PACKAGE / "measure" / "registry.py", FINDINGS)
+    found = sentences_of(modules()["vfx_matte.measure.registry"], FINDINGS)
     assert len(found) > 25
     assert found - KNOWN == set(DRAWN)
 
 
 def test_the_remarks_on_a_package_have_a_chinese_text() -> None:
     functions = ("_plan", "_remarks_on_time", "_reason_to_convert")
-    found = sentences_of(PACKAGE / "pipeline" / "export" / "package.py", functions)
+    found = sentences_of(modules()["vfx_matte.pipeline.export.package"], functions)
     assert len(found) > 12
     assert found - KNOWN == set()
 
 
 def test_what_is_left_out_is_there_and_reached() -> None:
-    assert LEFT_OUT.keys() - set(REACHED) == set()
+    assert LEFT_OUT.keys() - reached() == set()
 
 
 def test_the_engines_texts_are_read() -> None:
-    found = {text for name in SAYING for text in said_by(modules()[name])}
+    found = set().union(*said().values())
+    assert len(said()) > 90
     assert {
         "the object is locked",  # an error
         "there is no object {}",  # with a blank
@@ -141,13 +153,12 @@ def test_the_engines_texts_are_read() -> None:
     assert len(found) > 500
 
 
-def test_pythons_own_exceptions_are_not_for_people(tmp_path: Path) -> None:
-    file = tmp_path / "module.py"
-    file.write_text(
+def test_pythons_own_exceptions_are_not_for_people() -> None:
+    source = (
         'def f():\n    raise ValueError("the array is flat")\n'
         '    raise MaskError("the mask is flat", hint="paint it")\n'
     )
-    assert said_by(file) == {"the mask is flat", "paint it"}
+    assert said_by(source) == {"the mask is flat", "paint it"}
 
 
 @pytest.mark.parametrize("group", GROUPS)
