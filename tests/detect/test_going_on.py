@@ -145,6 +145,12 @@ def test_what_was_seen_is_not_looked_for_again(cli: CommandLine, script: Script)
     assert script.asked[0] == 0
 
 
+def test_either_start_again_or_go_on(cli: CommandLine, script: Script) -> None:
+    ran = cli.fails(*words("--fresh", "--resume"), code=2)
+    assert "--fresh and --resume exclude each other" in ran.error
+    assert not script.asked
+
+
 def test_looks_that_are_damaged_are_made_again(cli: CommandLine, script: Script) -> None:
     cli(*words())
     before = result(cli.folder / "workspace")

@@ -75,11 +75,46 @@ def test_holes_that_show_the_background_are_told_from_faults_of_the_mask() -> No
         level[20:30, 30:50] = wall
         return np.clip(level + noise, 0, 255).astype(np.uint8)
 
-    assert filling(mask, 1, shown(180)) == (40, 200)
-    assert filling(mask, 1, shown(62)) == (0, 40)
+    assert filling(mask, 1, shown(180)) == (1, 40, 40, 40, 200)
+    assert filling(mask, 1, shown(62)) == (2, 240, 0, 0, 40)
     mask[20:30, 30:50] = 1
-    assert filling(mask, 1, shown(180)) == (40, 0)
-    assert filling(mask, 2, shown(180)) == (0, 0)
+    assert filling(mask, 1, shown(180)) == (1, 40, 40, 40, 0)
+    assert filling(mask, 2, shown(180)) == (0, 0, 0, 0, 0)
+    # too small to tell, and so no reason to fill anything
+    mask[50:52, 60:64] = 0
+    assert filling(mask, 1, shown(180)) == (1, 40, 40, 40, 0)
+
+
+def test_a_hole_is_no_fault_where_the_picture_has_an_edge_along_it() -> None:
+    """What is seen through a gap may have one of the object's colours; in a large picture the same
+    edge counts as in a small one.
+    """
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[10:80, 20:140] = 1
+    mask[30:50, 60:80] = 0
+    level = np.full((*SHAPE, 3), 200, np.uint8)
+    # stripes: the hole's colour is well within the object's own colours
+    level[10:80, 20:140] = 40
+    level[10:80, 20:140:4] = 110
+    level[30:50, 60:80] = 75
+    level[29:51, 59:81:] = np.where(mask[29:51, 59:81, None] == 1, 120, 75)
+    assert filling(mask, 1, level) == (0, 0, 0, 0, 400)
+    large = cv2.resize(level, None, fx=12, fy=12, interpolation=cv2.INTER_CUBIC)
+    assert filling(np.kron(mask, np.ones((12, 12), np.uint8)), 1, large) == (0, 0, 0, 0, 400 * 144)
+
+
+def test_a_hole_is_no_fault_where_its_colours_are_seen_beside_the_object() -> None:
+    """A part of the background is as the object is: nobody can tell which of them a hole shows."""
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[10:80, 20:140] = 1
+    mask[40:50, 60:70] = 0
+    picture = np.full((*SHAPE, 3), 200, np.uint8)
+    picture[10:80, 20:140] = 60
+    assert filling(mask, 1, picture) == (1, 100, 100, 100, 0)
+    # rows above it, half of which look like it
+    mask[10:30] = 0
+    picture[10:30, 70:] = 200
+    assert filling(mask, 1, picture) == (1, 100, 0, 0, 100)
 
 
 def test_what_is_open_to_the_border_or_filled_with_another_object_is_no_hole() -> None:
@@ -376,6 +411,10 @@ def test_advice_is_to_repair_what_renders_can_and_to_paint_what_they_cannot() ->
     careful = typed(advise(finding("holes"), measures))
     assert careful.startswith("paint a mask on frame 3: of its holes some may be background")
     assert "--fill-holes 200 would" in careful
+    # filling would mend a small part of what stands out
+    measures.faults_px[3], measures.edgeless_px[3] = 132, 900
+    measures.open_px[3] = 768
+    assert advise(finding("holes"), measures).startswith("look there: the holes may be background")
     measures.fault_px[3] = 0
     assert "fill-holes" not in typed(advise(finding("holes"), measures))
     assert advise(finding("holes"), measures).startswith("look there: the holes may be background")

@@ -131,7 +131,7 @@ def test_right_masks_do_not_stand_out_although_the_ball_speeds_up_and_slows_down
         (
             holed,
             "holes",
-            r"has 1 hole, 6\.0 % of its area \(usually 0\.0 %\)",
+            r"has 1 hole without an edge in the picture, 6\.0 % of its area \(usually 0\.0 %\)",
             r"--fill-holes 200, or paint",
         ),
         (

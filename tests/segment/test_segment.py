@@ -418,6 +418,20 @@ def test_fresh_keeps_the_earlier_masks(film: CommandLine) -> None:
     assert Path("workspace/clip/maskvideo.mkv").exists()
 
 
+@pytest.mark.parametrize("more", [("--update",), ("--resume",), ("--resume", "--show-parts", "2")])
+def test_either_start_again_or_go_on(film: CommandLine, more: tuple[str, ...]) -> None:
+    segment(film, "clip.mp4")
+    before = film.files()
+    paint(Path("other.png"), OTHER)
+    ran = film.fails(
+        "segment", "clip.mp4", "--mask", "3=other.png", *FAKE, "--fresh", *more, code=2
+    )
+    assert f"--fresh and {more[0]} exclude each other" in ran.error
+    assert "--fresh makes every mask again" in ran.hint
+    (film.folder / "other.png").unlink()
+    assert film.files() == before
+
+
 def test_fresh_that_fails_before_its_first_mask_changes_nothing(
     film: CommandLine, breaks: Breaks
 ) -> None:

@@ -5,6 +5,7 @@ Masks of one object are bool (H, W). Areas and widths are in pixels of what is g
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -20,11 +21,20 @@ Gray = npt.NDArray[np.uint8]
 """uint8 (H, W): brightness."""
 Floats = npt.NDArray[np.float32]
 
+EDGE_LINES = 540
+"""The picture's height for edges, at most."""
+
 SPECK_SHARE = 0.02
 """A piece of less than this share of the object's largest piece is a speck."""
 
-# a hole that is smaller is too small to show a colour of its own
+# a hole that is smaller, in the picture at EDGE_LINES, is too small to show a colour of its own
 _LEAST_HOLE_PX = 9
+# steepness of the picture along a hole (`slopes`), above which it has an edge there: a step of
+# about 19 code values. True gaps are above it but for one in twenty (docs/qc.md)
+_EDGE_SLOPE = 60.0
+# a hole's colours are seen beside the object, too, where so many of its pixels have a neighbour
+# among the background's colours that is so near (code values); sampled
+_BESIDE, _MOST_BESIDE, _HOLE_SAMPLES, _BACK_SAMPLES = 6.0, 0.5, 200, 400
 # how far around a hole the object's colour is taken, and the background's, as a share of its size
 _RING_PX, _AROUND = 6, 2.0
 # distances of mean colours, in code values: of the object and the background to be told apart, and
@@ -57,12 +67,16 @@ class Pieces(NamedTuple):
 
 
 class Filling(NamedTuple):
-    """What filling holes would do to one object."""
+    """Which holes of one object may be faults of its mask, and what filling them would do."""
 
+    edgeless: int
+    """How many holes have no edge of the picture along them."""
+    edgeless_px: int
+    """Their area."""
+    faults_px: int
+    """Area of those of them in which the picture shows the object: faults of the mask."""
     fault_px: int
-    """Area of the largest hole in which the picture shows the object: a fault of the mask; 0 =
-    none.
-    """
+    """Area of the largest one; 0 = none."""
     open_px: int
     """Area of the smallest hole in which background may be seen; 0 = none."""
 
@@ -96,41 +110,103 @@ def pieces(mask: Mask, object_id: int) -> Pieces:
 def filling(mask: Mask, object_id: int, image: Image) -> Filling:
     """Tell holes that are faults of a mask from those through which background is seen.
 
-    A hole is a fault where its mean colour is like that of the object around it, and nearer to that
-    than to the background's nearby. Where object and background look alike nothing can be told, and
-    it may be background.
+    Where the picture has an edge along a hole, that is the edge of what is seen through it. A hole
+    without one is a fault where its mean colour is like that of the object around it, and nearer to
+    that than to the background's nearby, and its colours are not seen beside the object, too. Where
+    object and background look alike nothing can be told, and it may be background. Holes that are
+    too small to show a colour are neither.
 
     Args:
         mask: uint8 (H, W), object ids.
         object_id: the object.
         image: uint8 (H, W, 3) R'G'B'.
     """
-    faults: list[int] = [0]
+    edgeless: list[int] = []
+    faults: list[int] = []
     opened: list[int] = []
-    for hole_at, shape in _enclosed(mask, object_id):
-        top, left = hole_at
-        height, width = shape.shape
+    scale = min(1.0, EDGE_LINES / len(mask))
+    for place, shape in _enclosed(mask, object_id):
         area = int(np.count_nonzero(shape))
-        # the hole and what is around it
-        reach = _RING_PX + int(_AROUND * max(width, height))
-        up, aside = max(0, top - reach), max(0, left - reach)
-        rows = slice(up, top + height + reach)
-        columns = slice(aside, left + width + reach)
-        colors, ids = image[rows, columns].astype(np.float32), mask[rows, columns]
-        hole = np.zeros(ids.shape, np.bool_)
-        hole[top - up : top - up + height, left - aside : left - aside + width] = shape
-        near = cv2.dilate(hole.astype(np.uint8), np.ones((2 * _RING_PX + 1,) * 2, np.uint8)) > 0
-        front = colors[near & (ids == object_id)]
-        back = colors[~hole & (ids == 0)]
-        own, seen = front.mean(axis=0), colors[hole].mean(axis=0)
-        away = float(np.linalg.norm(seen - own))
-        is_fault = away < _ALIKE + _DEVIATIONS * float(np.sqrt(front.var(axis=0).sum()))
-        if len(back):
-            behind = back.mean(axis=0)
-            is_fault &= float(np.linalg.norm(behind - own)) > _APART
-            is_fault &= 2 * away < float(np.linalg.norm(seen - behind))
-        (faults if is_fault or area < _LEAST_HOLE_PX else opened).append(area)
-    return Filling(max(faults), min(opened, default=0))
+        if area * scale**2 < _LEAST_HOLE_PX:
+            continue
+        window, hole = _around(mask, place, shape, _RING_PX)
+        slope = _slope_along(hole, np.ascontiguousarray(image[window]), scale)
+        has_edge = slope > _EDGE_SLOPE
+        if not has_edge:
+            edgeless.append(area)
+        is_fault = not has_edge and _shows_object(mask, object_id, image, place, shape)
+        (faults if is_fault else opened).append(area)
+    return Filling(
+        len(edgeless), sum(edgeless), sum(faults), max(faults, default=0), min(opened, default=0)
+    )
+
+
+def _around(
+    mask: Mask, place: tuple[int, int], shape: Bools, reach: int
+) -> tuple[tuple[slice, slice], Bools]:
+    """The window around a hole, and the hole in it.
+
+    Args:
+        mask: uint8 (H, W).
+        place: top and left of the hole's rectangle.
+        shape: bool (h, w), the hole in it.
+        reach: how far the window goes beyond the rectangle, px.
+    """
+    (top, left), (height, width) = place, shape.shape
+    up, aside = max(0, top - reach), max(0, left - reach)
+    window = slice(up, top + height + reach), slice(aside, left + width + reach)
+    hole = np.zeros(mask[window].shape, np.bool_)
+    hole[top - up : top - up + height, left - aside : left - aside + width] = shape
+    return window, hole
+
+
+def _shows_object(
+    mask: Mask, object_id: int, image: Image, place: tuple[int, int], shape: Bools
+) -> bool:
+    """Whether the colours in a hole are the object's, see `filling`; place, shape: as for
+    `_around`.
+    """
+    window, hole = _around(mask, place, shape, _RING_PX + int(_AROUND * max(shape.shape)))
+    colors, ids = image[window].astype(np.float32), mask[window]
+    near = cv2.dilate(hole.astype(np.uint8), np.ones((2 * _RING_PX + 1,) * 2, np.uint8)) > 0
+    front, inside = colors[near & (ids == object_id)], colors[hole]
+    back = colors[~hole & (ids == 0)]
+    own, seen = front.mean(axis=0), inside.mean(axis=0)
+    away = float(np.linalg.norm(seen - own))
+    if away >= _ALIKE + _DEVIATIONS * float(np.sqrt(front.var(axis=0).sum())):
+        return False
+    if not len(back):
+        return True
+    behind = back.mean(axis=0)
+    is_apart = float(np.linalg.norm(behind - own)) > _APART
+    if not is_apart or 2 * away >= float(np.linalg.norm(seen - behind)):
+        return False
+    # what is seen beside the object as well may be seen through it
+    few, many = _sampled(inside, _HOLE_SAMPLES), _sampled(back, _BACK_SAMPLES)
+    nearest = np.linalg.norm(few[:, None] - many[None], axis=2).min(axis=1)
+    return float((nearest < _BESIDE).mean()) < _MOST_BESIDE
+
+
+def _slope_along(hole: Bools, colors: Image, scale: float) -> float:
+    """How steep the picture is along a hole, on average, at EDGE_LINES; infinite where it has no
+    pixel there.
+    """
+    gray = np.asarray(cv2.cvtColor(colors, cv2.COLOR_RGB2GRAY), np.uint8)
+    inside = hole.astype(np.uint8) * 255
+    if scale < 1:
+        height, width = (max(1, round(scale * side)) for side in hole.shape)
+        gray, inside = (
+            np.asarray(cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+            for one in (gray, inside)
+        )
+    inside = (inside > 127).astype(np.uint8)
+    border = (cv2.dilate(inside, np.ones((3, 3), np.uint8)) - inside).astype(bool)
+    return float(slopes(gray)[border].mean()) if border.any() else math.inf
+
+
+def _sampled(colors: Floats, most: int) -> Floats:
+    """Evenly spaced rows, at most so many."""
+    return colors[:: -(-len(colors) // most)]
 
 
 def _enclosed(mask: Mask, object_id: int) -> Iterator[tuple[tuple[int, int], Bools]]:

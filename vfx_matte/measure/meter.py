@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from vfx_matte.masks import Image, Mask
 from vfx_matte.measure.measures import (
+    EDGE_LINES,
     Bools,
     Gray,
     count_flicker,
@@ -27,8 +28,8 @@ from vfx_matte.measure.measures import (
     warped,
 )
 
-MOTION_LINES, EDGE_LINES = 270, 540
-"""The picture's height for motion and for edges, at most."""
+MOTION_LINES = 270
+"""The picture's height for motion, at most; for edges `EDGE_LINES`."""
 
 LEAST_OVERLAP_PX = 48
 """Area at MOTION_LINES; the overlap of a smaller object is noise."""
@@ -58,8 +59,14 @@ class ObjectMeasures:
     """Their area."""
     speck_px: Series
     """Area of the largest one."""
+    edgeless: Series
+    """How many holes have no edge of the picture along them, see `measures.filling`."""
+    edgeless_px: Series
+    """Their area."""
+    faults_px: Series
+    """Area of those of them in which the picture shows the object."""
     fault_px: Series
-    """Area of the largest hole in which the picture shows the object, see `measures.filling`."""
+    """Area of the largest one."""
     open_px: Series
     """Area of the smallest hole in which background may be seen; 0 = none."""
     flicker_px: Series
@@ -152,9 +159,13 @@ class Meter:
                 found.specks_px[index],
                 found.speck_px[index],
             ) = pieces(mask, object_id)
-            found.fault_px[index], found.open_px[index] = (
-                filling(mask, object_id, image) if found.holes[index] else (0, 0)
-            )
+            (
+                found.edgeless[index],
+                found.edgeless_px[index],
+                found.faults_px[index],
+                found.fault_px[index],
+                found.open_px[index],
+            ) = filling(mask, object_id, image) if found.holes[index] else (0, 0, 0, 0, 0)
             found.edge_agreement[index] = edge_agreement(lines == object_id, edges)
             found.at_border[index] = _touches_border(lines == object_id)
             if soft is not None:

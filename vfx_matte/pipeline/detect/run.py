@@ -41,7 +41,7 @@ from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.sampling import pictures_at
 from vfx_matte.pipeline.segment.cuts import CutOptions, known_cuts, shots
 from vfx_matte.pipeline.segment.references import ReferenceFiles
-from vfx_matte.pipeline.segment.request import SegmentRequest
+from vfx_matte.pipeline.segment.request import SegmentRequest, refuse_both_ways
 from vfx_matte.pipeline.segment.run import segment_clip
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import ClipWorkspace, SourceStamp, Workspace
@@ -73,6 +73,7 @@ def detect_clip(
         StoppedError: the reporter asked to stop.
     """
     began = time.monotonic()
+    refuse_both_ways(fresh=request.fresh, resume=request.resume)
     own = Workspace(workspace).clip(clip.path)
     first, last = clip.frame_range(request.start, request.stop)
     # 1. before minutes of work: may it be done here, and by whom?

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from vfx_matte.errors import UsageError
 from vfx_matte.masks import Mask, ObjectLabel
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.cuts import CutOptions
 from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.settings.options import PathsSettings, RenderSettings, SegmentSettings
+from vfx_matte.wording import option
 from vfx_matte.workspace import load_mask
 
 
@@ -92,6 +94,26 @@ class SegmentRequest:
     def continues(self) -> bool:
         """Whether earlier work is to be gone on with."""
         return self.resume or self.update
+
+
+def refuse_both_ways(*, fresh: bool, resume: bool, update: bool = False) -> None:
+    """Check that earlier work is not to be replaced and gone on with at once.
+
+    Args:
+        fresh: whether it is to be replaced.
+        resume: whether it is to be gone on with.
+        update: likewise, with other references.
+
+    Raises:
+        UsageError: both.
+    """
+    if fresh and (resume or update):
+        going_on = "update" if update else "resume"
+        raise UsageError(
+            f"{option('fresh', True)} and {option(going_on, True)} exclude each other",
+            hint=f"{option('fresh', True)} makes every mask again, {option(going_on, True)} keeps"
+            " those that need not be made again",
+        )
 
 
 @dataclass(frozen=True, slots=True)

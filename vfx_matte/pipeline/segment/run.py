@@ -37,7 +37,11 @@ from vfx_matte.pipeline.segment.parts import (
     take_in,
 )
 from vfx_matte.pipeline.segment.plan import SegmentPlan, plan_segment
-from vfx_matte.pipeline.segment.request import SegmentRequest, SegmentResult
+from vfx_matte.pipeline.segment.request import (
+    SegmentRequest,
+    SegmentResult,
+    refuse_both_ways,
+)
 from vfx_matte.pipeline.segment.text import with_objects_of_text
 from vfx_matte.pipeline.segment.workers import Sharing, share_out
 from vfx_matte.propagate.protocol import ChoosesSize
@@ -78,6 +82,7 @@ def segment_clip(
         MediaError: the clip cannot be read, or as OutputError a mask not written; finished frames
             stay on disk.
     """
+    refuse_both_ways(fresh=request.fresh, resume=request.resume, update=request.update)
     own = Workspace(workspace).clip(clip.path)
     request = as_begun(clip, request, workspace=own)
     if request.is_part and request.only is not None:
@@ -111,6 +116,7 @@ def list_parts(
     Raises:
         VfxMatteError: as `segment_clip`, before its first frame.
     """
+    refuse_both_ways(fresh=request.fresh, resume=request.resume, update=request.update)
     own = Workspace(workspace).clip(clip.path)
     request = as_begun(clip, replace(request, resume=True), workspace=own)
     plan = plan_segment(clip, request, workspace=own, reporter=reporter)
