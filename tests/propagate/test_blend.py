@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -72,15 +72,19 @@ def test_drift_is_what_is_lost_of_each_object_that_the_reference_shows() -> None
     assert drifts(np.full((8, 32), 2, np.uint8), reference) == {1: 1.0}
 
 
+@example(
+    0.7586954357125584, 2.220446049250313e-16, 0.375
+)  # doubt that a half of it leaves as it is
 @given(st.floats(0.05, 0.95), SHARES, SHARES)
 def test_a_surer_or_nearer_result_counts_more(nearness: float, one: float, two: float) -> None:
     share = backward_share(nearness, (one, two), None)
     assert 0 <= share <= 1
-    assert share <= backward_share(nearness + 0.05, (one, two), None)
-    assert share <= backward_share(nearness, (one / 2, two), None)
-    assert share >= backward_share(nearness, (one, two / 2), None)
-    assert share >= backward_share(nearness, (one, two), 0.0)
-    assert share <= backward_share(nearness, (one, two), 1.0)
+    rounding = 1e-12
+    assert share <= backward_share(nearness + 0.05, (one, two), None) + rounding
+    assert share <= backward_share(nearness, (one / 2, two), None) + rounding
+    assert share >= backward_share(nearness, (one, two / 2), None) - rounding
+    assert share >= backward_share(nearness, (one, two), 0.0) - rounding
+    assert share <= backward_share(nearness, (one, two), 1.0) + rounding
 
 
 def test_equal_walks_meet_in_the_middle() -> None:

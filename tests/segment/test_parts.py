@@ -10,13 +10,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO
 
 import numpy as np
@@ -34,6 +34,7 @@ from vfx_matte.pipeline.batch.processes import ATTEMPTS, Program
 from vfx_matte.pipeline.clip import open_source
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.segment import workers
 from vfx_matte.pipeline.segment.parts import divided, parse_part, walls
 from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.pipeline.segment.request import SegmentRequest
@@ -342,19 +343,17 @@ def test_frames_of_parts_are_not_counted_as_computed(cli: CommandLine, film: Pat
     assert "30 taken in from parts" in " ".join(text.split())
 
 
-@pytest.mark.parametrize(("more", "made"), [("--update", 20), ("--resume", 20)])
-def test_one_part_that_is_left_is_no_clip_of_one_part(
-    cli: CommandLine, film: Path, more: str, made: int
-) -> None:
+def test_one_part_that_is_left_is_no_clip_of_one_part(cli: CommandLine, film: Path) -> None:
     _request({0: BOTH, 20: BOTH, 40: BOTH})
     pairs = [word for at in (0, 20, 40) for word in ("--mask", f"{at}=m{at}.png")]
-    command = ("segment", str(film), "--propagator", "fake", "--cuts", "ignore", "--workers", "2")
-    cli(*command, *pairs)
-    for index in range(40, 60):
-        Path(f"workspace/scene/masks/{index:07d}.png").unlink()
-    ran = cli(*command, *pairs, more)
-    assert f"{made} computed now" in ran.stdout
-    assert not any("one part" in note for note in ran.notes)
+    command = ("segment", str(film), "--propagator", "fake", "--cuts", "ignore", *pairs)
+    cli(*command)
+    for more in ("--update", "--resume"):
+        for index in range(40, 60):
+            Path(f"workspace/scene/masks/{index:07d}.png").unlink()
+        ran = cli(*command, "--workers", "2", more)
+        assert "20 computed now" in ran.stdout
+        assert not any("one part" in note for note in ran.notes)
 
 
 @pytest.mark.parametrize(
@@ -439,14 +438,17 @@ def test_what_killed_workers_have_left_goes(cli: CommandLine, film: Path) -> Non
     assert not parts.exists()
 
 
-def test_a_part_that_another_run_makes_is_waited_for(cli: CommandLine, film: Path) -> None:
+def test_a_part_that_another_run_makes_is_waited_for(
+    cli: CommandLine, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As by workers that outlive their coordinator for a moment."""
-    _request({0: BOTH, 20: BOTH, 40: BOTH})
-    pairs = [word for at in (0, 20, 40) for word in ("--mask", f"{at}=m{at}.png")]
+    _request({0: BOTH, 30: BOTH})
+    pairs = [word for at in (0, 30) for word in ("--mask", f"{at}=m{at}.png")]
     command = ("segment", str(film), "--propagator", "fake", "--cuts", "ignore", *pairs)
-    lock = WriterLock(Path("workspace/scene/parts/0000020-0000039/.segment.lock"))
-    threading.Timer(6, lock.release).start()
+    lock = WriterLock(Path("workspace/scene/parts/0000030-0000059/.segment.lock"))
+    # it ends while this one is about to look again
+    monkeypatch.setattr(workers, "time", SimpleNamespace(sleep=lambda _: lock.release()))
     ran = cli(*command, "--workers", "2")
-    assert "part 20-39 is being made by another run; waiting for it" in ran.notes
+    assert "part 30-59 is being made by another run; waiting for it" in ran.notes
     assert cli.mask_numbers(clip="scene") == list(range(60))
     assert not Path("workspace/scene/parts").exists()

@@ -27,6 +27,8 @@ from support.labelling_server import (
 from support.studio_server import Answer, Client
 
 from vfx_matte.masks import Image
+from vfx_matte.pipeline.tracking import registry
+from vfx_matte.web.serve import service
 from vfx_matte.web.serve.service import ServedClip
 
 
@@ -89,6 +91,29 @@ def waited(condition: Any, seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)
+
+
+class MovedClock:
+    """A clock that goes on as usual, and that a test can put forward."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> MovedClock:
+    """The clock by which tracks and clips are forgotten, which is looked at all the time."""
+    moved = MovedClock()
+    monkeypatch.setattr(registry, "time", moved)
+    monkeypatch.setattr(service, "_EXPIRE_SECONDS", 0.02)
+    return moved
+
+
+def listeners(client: Client) -> list[int]:
+    """How many streams there are of each track."""
+    return [track.events.streams for track in client.studio.tracks.kept()]
 
 
 # what comes out
@@ -243,13 +268,15 @@ def test_a_track_is_stopped(client: Client) -> None:
     assert client("GET", f"/v1/tracks/{track_id}").json["state"] == "stopped"
 
 
-def test_a_client_that_disappears_frees_its_track() -> None:
-    with serving(patience=1, at_once=1, idle=4) as client:
+def test_a_client_that_disappears_frees_its_track(clock: MovedClock) -> None:
+    with serving(patience=60, at_once=1, idle=1800) as client:
         clip, clip_id = gated(client)
         first, second = start_on(client, clip_id), start_on(client, clip_id)
         gone, stays = (Events(client, f"/v1/tracks/{one}/events") for one in (first, second))
         next(iter(gone))
         gone.close()
+        waited(lambda: listeners(client) == [0, 1])
+        clock.ahead += 61
         waited(lambda: len(client.studio.tracks) == 1)
         assert client("GET", f"/v1/tracks/{first}").status == 410
         assert client("GET", f"/v1/tracks/{second}").json["state"] == "waiting"
@@ -259,9 +286,12 @@ def test_a_client_that_disappears_frees_its_track() -> None:
         clip.open_gate()
         assert list(stays)[-1]["type"] == "completed"
         stays.close()
+        waited(lambda: listeners(client) == [0])
         # results stay for whoever comes back, longer than work that nobody wants goes on
-        time.sleep(2)
+        clock.ahead += 1000
+        client.studio.tracks.expire()
         assert client("GET", f"/v1/tracks/{second}").json["state"] == "completed"
+        clock.ahead += 1801
         waited(lambda: len(client.studio.tracks) == 0)
         assert client("GET", f"/v1/tracks/{second}").status == 410
         assert client.studio.space.used == 0
@@ -281,12 +311,14 @@ def test_a_stream_says_that_the_server_was_closed() -> None:
         stream.close()
 
 
-def test_whoever_listens_keeps_the_track() -> None:
-    with serving(patience=1) as client:
+def test_whoever_listens_keeps_the_track(clock: MovedClock) -> None:
+    with serving(patience=60) as client:
         clip, clip_id = gated(client)
         track_id = start_on(client, clip_id)
         stream = Events(client, f"/v1/tracks/{track_id}/events")
-        time.sleep(2.5)
+        waited(lambda: listeners(client) == [1])
+        clock.ahead += 61
+        client.studio.tracks.expire()
         clip.open_gate()
         assert list(stream)[-1]["type"] == "completed"
         stream.close()

@@ -274,7 +274,7 @@ def test_a_session_that_waits_longest_goes_for_a_new_one() -> None:
 @pytest.mark.parametrize("how", ["the client is gone", "cancel", "cleanup"])
 def test_a_propagation_is_stopped(how: str) -> None:
     with serving(propagator=BUILTIN, idle=5) as client:
-        long = {"model": "auto", "frames": frames() * 40}
+        long = {"model": "auto", "frames": frames() * 20}
         session_id = client("POST", "/v1/video/init", long).json["data"]["session_id"]
         click(client, session_id, 0, 20, 24)
         stream = Events(client, "/v1/video/propagate/stream", body={"session_id": session_id})

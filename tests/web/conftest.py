@@ -1,15 +1,19 @@
-"""A served studio: with an engine that computes nothing, or with the real one on a small clip."""
+"""A served studio: with an engine that computes nothing, or with the real one on a small clip; and
+the browser that opens its page.
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.browsers import EXECUTABLE, launched
 from support.fake_studio import FakeStudio
 from support.studio_server import Client, serving
-from support.studios import open_studio
+from support.studios import served_studio
 
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.pipeline.progress import SilentReporter
@@ -44,9 +48,19 @@ def real(tmp_path: Path, make_clip: Callable[..., Path]) -> Iterator[Client]:
     """A page of the real engine, with a clip of 12 frames, 96×64."""
     clip = tmp_path / "clip.mp4"
     shutil.copy2(make_clip("studio.mp4"), clip)
-    studio = open_studio(clip, tmp_path, reporter=PageReporter())
-    try:
-        with serving(studio) as client:
-            yield client
-    finally:
-        studio.close()
+    with served_studio(clip, tmp_path, reporter=PageReporter()) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One for the tests of a file, and not for all: while it runs, nothing else in this thread may
+    run an event loop.
+    """
+    playwright = pytest.importorskip("playwright.sync_api")
+    if EXECUTABLE is None:
+        pytest.skip("there is no browser")
+    with playwright.sync_playwright() as running:
+        opened = launched(running)
+        yield opened
+        opened.close()

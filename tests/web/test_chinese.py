@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shutil
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -226,18 +225,14 @@ SAID = {
 
 
 @pytest.fixture
-def tab(page: Client) -> Iterator[Any]:
+def tab(browser: Any, page: Client) -> Iterator[Any]:
     """The page in a Chinese browser."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    if (chromium := shutil.which("chromium")) is None:
-        pytest.skip("there is no chromium")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        opened = browser.new_context(locale="zh-CN").new_page()
-        opened.goto(f"http://{page.authority}/#token={page.token}")
-        opened.wait_for_selector("#frame[data-index]")
-        yield opened
-        browser.close()
+    context = browser.new_context(locale="zh-CN")
+    opened = context.new_page()
+    opened.goto(f"http://{page.authority}/#token={page.token}")
+    opened.wait_for_selector("#frame[data-index]")
+    yield opened
+    context.close()
 
 
 @pytest.mark.slow

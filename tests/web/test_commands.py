@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401
 """The commands that the page shows make the files that its queue made."""
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from typing import Any
 
 import av
 import pytest
-from support.browsers import EXECUTABLE, launched
 from support.clips import VFR_PTS
 from support.command_line import CommandLine, two_objects
 from support.served import StudioProcess, starting
@@ -190,30 +190,28 @@ def test_the_command_makes_the_package_that_the_queue_made(start: Start) -> None
     assert len(before) > 3
 
 
-@pytest.mark.skipif(EXECUTABLE is None, reason="there is no browser")
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="there is no ffprobe")
-def test_a_clip_of_any_name_with_uneven_times_from_a_click_to_a_file(start: Start) -> None:
+def test_a_clip_of_any_name_with_uneven_times_from_a_click_to_a_file(
+    start: Start, browser: Any
+) -> None:
     """By mouse and keyboard; the file has the source's times, as another program reads them."""
-    playwright = pytest.importorskip("playwright.sync_api")
     studio = start()
-    with playwright.sync_playwright() as running:
-        browser = launched(running)
-        page = Page(browser, studio.page)
-        assert page.tab.title().startswith(NAME)
-        assert page.tab.locator("#clip-name").inner_text() == NAME
-        page.button("Click").click()
-        page.tab.mouse.click(*page.at(30, 32))
-        page.saved()
-        page.button("Forward").click()
-        page.until("studio.store.state.project.jobs.at(-1)?.state === 'done'")
-        page.button("Export").click()
-        page.button("Add to the queue").click()
-        page.tab.locator(".job .good").get_by_text("frames verified").wait_for(timeout=60_000)
-        page.tab.get_by_text("Commands that do the same").click()
-        commands = page.tab.locator("#commands")
-        commands.get_by_text("vfx-matte greenback").wait_for()
-        words = shlex.split(commands.inner_text().splitlines()[-1])
-        browser.close()
+    page = Page(browser, studio.page)
+    assert page.tab.title().startswith(NAME)
+    assert page.tab.locator("#clip-name").inner_text() == NAME
+    page.button("Click").click()
+    page.tab.mouse.click(*page.at(30, 32))
+    page.saved()
+    page.button("Forward").click()
+    page.until("studio.store.state.project.jobs.at(-1)?.state === 'done'")
+    page.button("Export").click()
+    page.button("Add to the queue").click()
+    page.tab.locator(".job .good").get_by_text("frames verified").wait_for(timeout=60_000)
+    page.tab.get_by_text("Commands that do the same").click()
+    commands = page.tab.locator("#commands")
+    commands.get_by_text("vfx-matte greenback").wait_for()
+    words = shlex.split(commands.inner_text().splitlines()[-1])
+    page.context.close()
     assert page.faults == []
     assert words == ["vfx-matte", "greenback", NAME]
     (made,) = Path("workspace").rglob("greenback.mp4")

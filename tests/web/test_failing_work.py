@@ -13,40 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.browsers import EXECUTABLE, launched
 from support.studio_page import FRAMES, Page
-from support.studio_server import Client, serving
-from support.studios import open_studio
+from support.studio_server import Client
+from support.studios import served_studio
 
 from vfx_matte.propagate.fake import FakePropagator
 
-playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(EXECUTABLE is None, reason="there is no browser"),
-]
+pytestmark = pytest.mark.slow
 
 NO_MEMORY = "this machine has no memory left for it"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        opened = launched(running)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
 def served(tmp_path: Path, make_clip: Callable[..., Path]) -> Iterator[Client]:
     clip = tmp_path / "clip.mp4"
     shutil.copy2(make_clip("studio.mp4"), clip)
-    engine = open_studio(clip, tmp_path, propagator="fake")
-    try:
-        with serving(engine) as client:
-            yield client
-    finally:
-        engine.close()
+    with served_studio(clip, tmp_path, propagator="fake") as client:
+        yield client
 
 
 @pytest.fixture

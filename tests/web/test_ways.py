@@ -3,23 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pytest
-from support.browsers import EXECUTABLE, launched
 from support.drifting_squares import draw
 from support.scripted_detector import Script, register_text
-from support.studio_server import Client, serving
-from support.studios import open_studio
+from support.studio_server import Client
+from support.studios import served_studio
 
-playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(EXECUTABLE is None, reason="there is no browser"),
-]
+pytestmark = pytest.mark.slow
 FRAMES = [draw(index) for index in range(30)]
 
 
@@ -30,28 +25,26 @@ def served(tmp_path: Path) -> Iterator[Client]:
     for index, (image, _) in enumerate(FRAMES):
         picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(folder / f"clip.{index:04d}.png"), picture)
-    studio = open_studio(folder, tmp_path, propagator="auto")
-    try:
-        with serving(studio) as client:
-            yield client
-    finally:
-        studio.close()
+    with served_studio(folder, tmp_path, propagator="auto") as client:
+        yield client
 
 
 @pytest.fixture
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        opened = launched(running)
-        yield opened
-        opened.close()
+def opened(browser: Any, served: Client) -> Iterator[Callable[..., Any]]:
+    """Opens the page in one tab more, each of a person of its own."""
+    contexts = []
 
+    def open_tab(*, locale: str = "en-US") -> Any:
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 720}, locale=locale))
+        tab = contexts[-1].new_page()
+        tab.goto(f"http://{served.authority}/#token={served.token}")
+        tab.wait_for_selector("#frame[data-index]")
+        tab.locator("#propagator option").nth(1).wait_for(state="attached")
+        return tab
 
-def opened(browser: Any, client: Client, *, locale: str = "en-US") -> Any:
-    tab = browser.new_context(viewport={"width": 1280, "height": 720}, locale=locale).new_page()
-    tab.goto(f"http://{client.authority}/#token={client.token}")
-    tab.wait_for_selector("#frame[data-index]")
-    tab.locator("#propagator option").nth(1).wait_for(state="attached")
-    return tab
+    yield open_tab
+    for context in contexts:
+        context.close()
 
 
 def combobox(tab: Any, name: str) -> Any:
@@ -59,9 +52,9 @@ def combobox(tab: Any, name: str) -> Any:
 
 
 def test_a_method_and_a_propagator_are_chosen_by_keyboard_and_kept(
-    browser: Any, served: Client
+    opened: Callable[..., Any], served: Client
 ) -> None:
-    tab = opened(browser, served)
+    tab = opened()
     assert not combobox(tab, "First mask").is_visible()
     tab.locator("#ways summary").focus()
     tab.keyboard.press("Enter")
@@ -73,7 +66,7 @@ def test_a_method_and_a_propagator_are_chosen_by_keyboard_and_kept(
         combobox(tab, "Propagator").select_option("builtin")
     assert served("GET", "/api/ways").json["method"] == "graph"
     # a second tab and a reload have the same
-    for other in (opened(browser, served), tab):
+    for other in (opened(), tab):
         other.reload()
         other.locator("#propagator option").nth(1).wait_for(state="attached")
         assert other.locator("#propagator").input_value() == "builtin"
@@ -90,8 +83,10 @@ def test_a_method_and_a_propagator_are_chosen_by_keyboard_and_kept(
     assert "--propagator builtin" in tab.locator("#commands").inner_text()
 
 
-def test_what_is_missing_is_said_and_cannot_be_chosen(browser: Any, served: Client) -> None:
-    tab = opened(browser, served)
+def test_what_is_missing_is_said_and_cannot_be_chosen(
+    opened: Callable[..., Any], served: Client
+) -> None:
+    tab = opened()
     tab.locator("#ways summary").click()
     xmem = tab.locator("#propagator option[value=xmem]")
     assert xmem.evaluate("one => one.disabled")
@@ -107,8 +102,8 @@ def test_what_is_missing_is_said_and_cannot_be_chosen(browser: Any, served: Clie
     assert "facebook/sam3" in note
 
 
-def test_it_is_said_in_chinese(browser: Any, served: Client) -> None:
-    tab = opened(browser, served, locale="zh-CN")
+def test_it_is_said_in_chinese(opened: Callable[..., Any], served: Client) -> None:
+    tab = opened(locale="zh-CN")
     tab.locator("#ways summary").click()
     assert "按文字查找需要 SAM 3" in tab.locator("#find-note").inner_text()
     assert "XMem 需要" in tab.locator("#ways-lacks").inner_text()
@@ -117,12 +112,12 @@ def test_it_is_said_in_chinese(browser: Any, served: Client) -> None:
 
 
 def test_what_a_text_says_is_found_and_shown(
-    browser: Any, served: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Callable[..., Any], served: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = Script.of_clip(FRAMES, {1: "dog", 2: "person"})
     register_text(script, tmp_path, monkeypatch)
     script.doubt(1, frames=[0], score=0.4)
-    tab = opened(browser, served)
+    tab = opened()
     tab.locator("#ways summary").click()
     # an f in the field is a letter, and propagates nothing
     tab.get_by_label("Find by text", exact=True).fill("")

@@ -15,31 +15,19 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.browsers import EXECUTABLE, FIREFOX, launched
+from support.browsers import FIREFOX
 from support.clips import VFR_PTS, number_of
 from support.slow_opening import SlowOpening
 from support.studio_page import FRAMES, HEIGHT, WIDTH, Page
 from support.studio_server import Client, serving
-from support.studios import open_studio
+from support.studios import served_studio
 
 from vfx_matte.errors import WorkspaceError
 
-playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(EXECUTABLE is None, reason="there is no browser"),
-]
+pytestmark = pytest.mark.slow
 
 # Firefox has no graphics card here that it would let pass for one
 CHROMIUM_ALONE = pytest.mark.skipif(FIREFOX, reason="of Chromium's graphics")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        opened = launched(running)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +38,8 @@ def variable(
     folder = tmp_path_factory.mktemp("variable")
     clip = folder / "uneven.mp4"
     shutil.copy2(make_clip("uneven.mp4", pts=VFR_PTS, size=(192, 128)), clip)
-    studio = open_studio(clip, folder, propagator="fake")
-    try:
-        with serving(studio) as client:
-            yield client
-    finally:
-        studio.close()
+    with served_studio(clip, folder, propagator="fake") as client:
+        yield client
 
 
 @pytest.fixture
