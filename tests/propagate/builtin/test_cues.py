@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vfx_matte.masks import overlap
 from vfx_matte.propagate.builtin import cues
+from vfx_matte.propagate.builtin import propagator as builtin
 from vfx_matte.propagate.builtin.cues import GuidedFilter, Plate, Pose
 from vfx_matte.propagate.builtin.window import Box
 
@@ -183,6 +185,18 @@ def test_guided_filter_is_the_window_by_window_regression() -> None:
             window = np.s_[row - 1 : row + 2, column - 1 : column + 2]
             expected = slope[window].mean(axis=(0, 1)) @ guide[row, column] + offset[window].mean()
             assert filtered[row, column] == pytest.approx(expected, abs=1e-3)
+
+
+def test_smoothing_keeps_a_small_part_that_has_the_colours_around_it() -> None:
+    """A shoe on pale ground: the picture shows no edge, all evidence says object."""
+    noise = np.random.default_rng(5).normal(150, 6, (60, 80, 3))
+    part = np.zeros((60, 80), bool)
+    part[30:38, 30:48] = True
+    evidence = np.where(part, np.float32(4.5), np.float32(-4.5))
+    smooth = GuidedFilter(noise.clip(0, 255).astype(np.uint8), radius_px=builtin.SMOOTH_PX)
+    first = smooth(cues.sigmoid(evidence))
+    kept = smooth(cues.sigmoid(evidence / 2 + cues.logit(first, 0.01))) >= 0.5
+    assert overlap(kept, part) > 0.85
 
 
 def test_optical_flow_points_to_where_things_were() -> None:

@@ -94,10 +94,10 @@ from vfx_matte.propagate.walk_state import State
 # Half of DAVIS's 854 × 480 in each direction. A finer scale for small objects took twice the time
 # and brought nothing that stood out of the noise (docs/builtin.md).
 WORKING_AREA_PX = 427 * 240
-SMOOTH_PX, FINE_PX = 6, 2
-"""How far evidence is smoothed along the picture's edges, in working pixels: as a rule, and where
-the network's layers are read, which are surer of themselves, so that less of thin limbs is lost.
-"""
+# With 6 px a shoe on pale ground was averaged away, though all evidence spoke for it: what has the
+# colours of its surroundings is smoothed as if it had no edge (docs/builtin.md).
+SMOOTH_PX = 1
+"""How far evidence is smoothed along the picture's edges, in working pixels."""
 
 T = TypeVar("T")
 
@@ -289,12 +289,6 @@ class BuiltinPropagator:
             self._worth_looking = any(worth for _, _, worth in judged)
         self._size_px = CLOSE_PX if len(numbers) > 1 else SIZE_PX
 
-    @property
-    def _smooth_px(self) -> int:
-        """How far evidence is smoothed."""
-        read = any(readout is not None for readout in self._readouts)
-        return FINE_PX if read else SMOOTH_PX
-
     def _judge(
         self, viewer: NetworkViewer, numbers: Collection[int], index: int
     ) -> tuple[float, Readout | None, bool]:
@@ -350,7 +344,7 @@ class BuiltinPropagator:
         # 2. the walk goes on: warp, correct, learn in the background
         if walking is not None and self._appearance is not None and len(given) < self._num_objects:
             if ready is None:
-                ready = _prepare(small, walking[0], self._appearance.codebook, self._smooth_px)
+                ready = _prepare(small, walking[0], self._appearance.codebook)
             known = walking[1].result()
             if foreseen is not None and not given:
                 self._coming = self._expect(foreseen, small.gray, self._appearance)
@@ -414,7 +408,7 @@ class BuiltinPropagator:
         """Begin to prepare the next frame. before: uint8 (h, w), the one that is segmented now."""
         return _NextFrame(
             image,
-            self._ahead.submit(_prepare_next, image, before, appearance.codebook, self._smooth_px),
+            self._ahead.submit(_prepare_next, image, before, appearance.codebook),
         )
 
     def _advance(
@@ -618,21 +612,17 @@ class _NextFrame:
     view: Future[View] | None = None
 
 
-def _prepare_next(
-    image: Image, before: Array, codebook: Codebook, smooth_px: int
-) -> _PreparedFrame:
-    """Prepare a frame. before: uint8 (h, w), the one before it. smooth_px: see `SMOOTH_PX`."""
-    return _prepare(_shrink_image(image), before, codebook, smooth_px)
+def _prepare_next(image: Image, before: Array, codebook: Codebook) -> _PreparedFrame:
+    """Prepare a frame. before: uint8 (h, w), the one before it."""
+    return _prepare(_shrink_image(image), before, codebook)
 
 
-def _prepare(
-    small: SmallFrame, before: Array, codebook: Codebook, smooth_px: int
-) -> _PreparedFrame:
+def _prepare(small: SmallFrame, before: Array, codebook: Codebook) -> _PreparedFrame:
     """The same for one that was brought to the working size."""
     flow = cues.optical_flow(small.gray, before)
     frame = quantize(small, codebook)
     _ = small.descriptor  # is kept there
-    return _PreparedFrame(frame, flow, GuidedFilter(small.rgb, radius_px=smooth_px))
+    return _PreparedFrame(frame, flow, GuidedFilter(small.rgb, radius_px=SMOOTH_PX))
 
 
 def _object_in_turn(objects: Array, turn: int) -> int | None:
