@@ -32,8 +32,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
 
 from vfx_matte.masks import Image, Palette
 from vfx_matte.media.writers.synthetic import make_clip
-from vfx_matte.pipeline.batch import BatchOptions, ShotPlan, StepPlan, run_batch
+from vfx_matte.pipeline.batch.plan import ShotPlan, StepPlan
 from vfx_matte.pipeline.batch.processes import Program
+from vfx_matte.pipeline.batch.run import BatchOptions, run_batch
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.scene import Scene
 from vfx_matte.timeline import Timeline

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib.util
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -166,14 +165,6 @@ def to_numpy(array: Array) -> Array:
 
     host: Array = cupy.asnumpy(array)
     return host
-
-
-def usable_cores() -> int:
-    """How many cores this process may use, at least 1: a container or a job of a farm may have
-    fewer than the machine.
-    """
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 @cache

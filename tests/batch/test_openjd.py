@@ -17,8 +17,8 @@ from support.clips import shows_the_same
 from support.command_line import CommandLine, paint, two_objects
 
 from vfx_matte.errors import UsageError
-from vfx_matte.pipeline.batch import ShotPlan, StepPlan
 from vfx_matte.pipeline.batch.openjd import write_job
+from vfx_matte.pipeline.batch.plan import ShotPlan, StepPlan
 from vfx_matte.pipeline.batch.processes import Program
 
 OPENJD = Path(sys.executable).with_name("openjd")

@@ -17,15 +17,9 @@ from pathlib import Path
 import pytest
 
 from vfx_matte.errors import BatchError, StoppedError, UsageError, WorkspaceError
-from vfx_matte.pipeline.batch import (
-    BatchOptions,
-    ShotPlan,
-    StepPlan,
-    batch_plan,
-    require_done,
-    run_batch,
-)
+from vfx_matte.pipeline.batch.plan import ShotPlan, StepPlan, batch_plan
 from vfx_matte.pipeline.batch.processes import Commands, Program, with_options
+from vfx_matte.pipeline.batch.run import BatchOptions, require_done, run_batch
 from vfx_matte.pipeline.progress import SilentReporter
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -30,16 +30,16 @@ from vfx_matte.errors import BatchError, UsageError
 from vfx_matte.files import atomic
 from vfx_matte.masks import Palette
 from vfx_matte.media.writers.synthetic import make_clip as make_film
-from vfx_matte.pipeline.batch.processes import ATTEMPTS, Program
+from vfx_matte.pipeline.batch.processes import ATTEMPTS, Child, Commands, Program, tell
 from vfx_matte.pipeline.clip import open_source
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment import workers
-from vfx_matte.pipeline.segment.parts import divided, parse_part, walls
+from vfx_matte.pipeline.segment.parts import costliest_first, divided, parse_part, walls
 from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.pipeline.segment.request import SegmentRequest
 from vfx_matte.pipeline.segment.run import segment_clip
-from vfx_matte.pipeline.segment.workers import Sharing
+from vfx_matte.pipeline.segment.sharing import Sharing
 from vfx_matte.scene import Scene
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace import Manifest, ReferenceRecord, SourceStamp, save_mask
@@ -105,6 +105,23 @@ def test_parts_are_the_whole(
     parts = divided(plan, workers=workers)
     assert [index for part in parts for index in part] == list(range(start, stop))
     assert {part.start for part in parts[1:]} <= set(walls(plan))
+
+
+def test_parts_are_of_equal_work_and_the_most_work_begins_first() -> None:
+    """A gap between two masks is made from both sides; a shot without a mask is only written."""
+    both = (1, 2)
+    plan = manifest({0: both, 20: both}, cuts=(40,), stop=FRAMES)
+    parts = divided(plan, workers=2, each=6)
+    # the shot without a mask is too little to be a part
+    assert parts == [range(20), range(20, FRAMES)]
+    # 20 frames that are made twice are more work than 20 frames and 20 empty ones
+    assert costliest_first(plan, parts[::-1]) == parts
+    plan = manifest({0: both, 30: both}, cuts=(15, 30))
+    assert costliest_first(plan, [range(15), range(15, 30), range(30, 50)]) == [
+        range(30, 50),
+        range(15),
+        range(15, 30),
+    ]
 
 
 def test_a_part_is_typed_with_the_clips_own_numbers() -> None:
@@ -185,6 +202,61 @@ def test_parts_that_are_made_apart_are_taken_in(cli: CommandLine, film: Path, pl
     assert_like_whole(Path("apart/scene"))
 
 
+@pytest.mark.slow
+def test_one_process_makes_parts_as_they_are_named(cli: CommandLine, film: Path) -> None:
+    """In any order, with one propagator, to the bytes of one run."""
+    command = words(film, PLANS["an object that comes later"][0])
+    cli(*command, "--workspace", "whole")
+    names, made = iter(["40-59", "0-11", "12-39"]), []
+    commands = Commands(Program(event_words=("--progress", "json", "--quiet")), 1)
+    child = commands.begin([*command, "--workspace", "two", "--part", "-"], is_asked=True)
+    assert child is not None
+
+    def hear(event: Mapping[str, object]) -> None:
+        if event["event"] == "part":
+            made.append(event["part"])
+            tell(child, next(names, None))
+
+    assert commands.follow(child, hear=hear).exit_code == 0
+    assert made == [None, "40-59", "0-11", "12-39"]
+    found = json.loads(cli(*command, "--workspace", "two", "--json").stdout)
+    assert (found["computed"], found["taken_in"]) == (0, 60)
+    assert_like_whole(Path("two/scene"))
+
+
+@pytest.mark.slow
+def test_workers_go_on_as_the_run_was_begun(cli: CommandLine, film: Path) -> None:
+    """With its settings, where `--resume` is all that is said."""
+    masks, options = PLANS["one walk"]
+    command = (*words(film, masks), *options)
+    cli(*command, "--workspace", "whole")
+    cli(*command, "--workspace", "two")
+    for index in (3, 52):
+        Path(f"two/scene/masks/{index:07d}.png").unlink()
+    ran = cli("segment", str(film), "--resume", "--workers", "2", "--workspace", "two")
+    assert "2 computed now" in ran.stdout
+    assert_like_whole(Path("two/scene"))
+
+
+@pytest.mark.slow
+def test_workers_begin_once(cli: CommandLine, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start costs a second: not one per part."""
+    begun = []
+    begin = Commands.begin
+
+    def counted(self: Commands, arguments: Sequence[str], **how: bool) -> Child | None:
+        begun.append(arguments)
+        return begin(self, arguments, **how)
+
+    monkeypatch.setattr(Commands, "begin", counted)
+    _request({0: BOTH, 15: BOTH, 30: BOTH, 45: BOTH})
+    pairs = [word for at in (0, 15, 30, 45) for word in ("--mask", f"{at}=m{at}.png")]
+    command = ("segment", str(film), "--propagator", "fake", "--cuts", "ignore", *pairs)
+    cli(*command, "--workers", "2")
+    assert cli.mask_numbers(clip="scene") == list(range(60))
+    assert len(begun) == 2
+
+
 def _children(parent: int) -> list[int]:
     done = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False
@@ -234,10 +306,26 @@ def _request(masks: Mapping[int, tuple[int, ...]]) -> SegmentRequest:
 SCRIPT = """
 import json, sys
 from pathlib import Path
-Path("log").open("a").write(sys.argv[1] + "\\n")
-print(json.dumps({"event": "error", "text": "no memory", "hint": "", "exit_code": CODE}),
-      file=sys.stderr)
-sys.exit(CODE)
+from vfx_matte.cli import main
+
+class Names:
+    def __init__(self, names):
+        self._names = names
+
+    def isatty(self):
+        return False
+
+    def readline(self):
+        line = self._names.readline()
+        if line.strip() == "20-39":
+            Path("log").open("a").write(line)
+            error = {"event": "error", "text": "no memory", "hint": "", "exit_code": CODE}
+            print(json.dumps(error), file=sys.stderr)
+            sys.exit(CODE)
+        return line
+
+sys.stdin = Names(sys.stdin)
+main()
 """
 
 
@@ -249,18 +337,10 @@ def test_a_part_that_always_fails_is_named_and_the_others_are_made(
     Path("script.py").write_text(SCRIPT.replace("CODE", str(code)))
     request = _request({0: BOTH, 20: BOTH, 40: BOTH})
     clip, reporter = open_source(film, reporter=SilentReporter()), SilentReporter()
-
-    def command_line(part: str, propagator: str) -> list[str]:
-        assert propagator == "fake"
-        if part == "20-39":
-            return ["script.py", part]
-        pairs = (word for pair in request.references.pairs for word in ("--mask", pair))
-        return ["-m", "vfx_matte", "segment", str(film), *pairs, "--propagator", "fake",
-                "--part", part, "--progress", "json"]  # fmt: skip
-
-    sharing = Sharing(
-        workers=2, command_line=command_line, program=Program(words=(sys.executable,))
-    )
+    pairs = (word for pair in request.references.pairs for word in ("--mask", pair))
+    words = ["segment", str(film), *pairs, "--propagator", "fake", "--part", "-"]
+    program = Program(words=(sys.executable, "script.py"), event_words=("--progress", "json"))
+    sharing = Sharing(workers=2, words=words, program=program)
     with pytest.raises(BatchError, match="part 20-39 failed: no memory"):
         segment_clip(clip, request, workspace=Path("workspace"), reporter=reporter, sharing=sharing)
     assert Path("log").read_text().split() == ["20-39"] * attempts
@@ -285,7 +365,8 @@ def test_parts_are_listed_and_nothing_is_made(cli: CommandLine, film: Path) -> N
     command = ("segment", str(film), *pairs, "--cuts", "30", "--propagator", "fake")
     found = json.loads(cli(*command, "--show-parts", "9", "--json").stdout)
     assert found["parts"] == ["0-19", "20-39", "40-59"]
-    assert cli(*command, "--show-parts", "1").stdout.split()[-1] == "40-59"
+    # frames between two references are made twice: the first 20 are as much work as all others
+    assert cli(*command, "--show-parts", "1").stdout.split()[-2:] == ["0-19", "20-59"]
     assert not Path("workspace").exists()
 
 

@@ -48,6 +48,9 @@ class Display(Protocol):
     def output(self, path: object) -> None:
         """A file or folder of the result is complete."""
 
+    def part(self, name: str | None) -> None:
+        """The command has made a part (None: it is ready), and reads the next one's name."""
+
     def relay(self, event: Mapping[str, object]) -> None:
         """Another command, which this one runs, told an event."""
 
@@ -89,6 +92,9 @@ class ForPeople:
 
     def output(self, path: object) -> None:
         """The result's own table shows it."""
+
+    def part(self, name: str | None) -> None:
+        """They see the bar."""
 
     def relay(self, event: Mapping[str, object]) -> None:
         """Bars of several commands at once would not be read."""
@@ -168,6 +174,10 @@ class ForPrograms:
     def output(self, path: object) -> None:
         """Event "output"."""
         self._tell("output", output=str(path))
+
+    def part(self, name: str | None) -> None:
+        """Event "part"."""
+        self._tell("part", part=name)
 
     def relay(self, event: Mapping[str, object]) -> None:
         """The event as it is: it names its command and clip."""
@@ -258,6 +268,9 @@ class ForRenderFarm:
     def output(self, path: object) -> None:
         """A line of the log."""
         self._lines.write(f"output: {printable(path)}")
+
+    def part(self, name: str | None) -> None:
+        """The farm sees the next one begin."""
 
     def relay(self, event: Mapping[str, object]) -> None:
         """Tasks run one command each."""

@@ -14,7 +14,7 @@ from vfx_matte.errors import ConfigError, MaskError, UsageError, VfxMatteError
 from vfx_matte.wording import command, option
 
 if TYPE_CHECKING:
-    from vfx_matte.pipeline.batch import ShotPlan, StepPlan
+    from vfx_matte.pipeline.batch.plan import ShotPlan, StepPlan
 
 FIRST = ("segment", "detect")
 """What makes masks, one of which comes first."""
@@ -164,7 +164,7 @@ def _listed(value: object) -> list[object]:
 
 def _shot(session: Session, clip: Path, steps: Mapping[str, Mapping[str, object]]) -> ShotPlan:
     """A clip with the command lines of its steps."""
-    from vfx_matte.pipeline.batch import ShotPlan, StepPlan
+    from vfx_matte.pipeline.batch.plan import ShotPlan, StepPlan
 
     planned = []
     # a render is made again where the masks that its clip was given have changed

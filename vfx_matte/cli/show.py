@@ -9,9 +9,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.printable import json_text, printable
@@ -52,6 +49,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """Print a table with a title; cells are printed as they are, without markup, on one
     line each.
     """
+    # imported only where a table is drawn: rich's modules take a tenth of a start
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
     # Names of files are no markup, no numbers to colour, and no emoji.
     console = Console(markup=False, highlight=False, emoji=False)
     # in a pipe rich would take 80 columns and break paths

@@ -162,12 +162,16 @@ def propagate_resumable(
     remember: bool = True,
     states: WalkStates,
     only: range | None = None,
+    is_told: bool = False,
 ) -> Generator[Segmented | Checkpoint, None, None]:
     """As `propagate`, with the states of walks between the frames, whenever `states.due()`, to go
     on from after a stop.
 
     only: frames of the range that are wanted now, the others in a later run; each comes out as if
     the whole range were made at once. The state of every walk is given where it ends for now.
+
+    is_told: whether the propagator was told these references by an earlier call, which was used up;
+    it then goes on with other frames of the range, as within one call.
 
     A `Checkpoint` counts once every frame that came before it is saved. `states.load` gives it back
     in a later run with the same arguments; `completed` then has to hold those frames. What is
@@ -181,7 +185,7 @@ def propagate_resumable(
         )
     if not 0 <= start < stop:
         raise ValueError(f"range [{start}, {stop}) is empty or negative")
-    for index, mask in shown.items() if remember else ():
+    for index, mask in shown.items() if remember and not is_told else ():
         propagator.remember(images.image(index), mask)
     # 2. walls and cuts divide the clip into stretches that know nothing of each other
     finished: Mapping[int, Mask] = {} if completed is None else completed
@@ -233,7 +237,7 @@ def _divided(
 ) -> Iterator[tuple[int, int]]:
     """The stretches between walls and cuts, as half-open ranges from frame 0 on."""
     # a wall is a stretch of its own: without a reference that shows something it comes out empty
-    edges = {0, max(stop, *shown, *walls) + 1, *cuts, *walls, *(wall + 1 for wall in walls)}
+    edges = {0, max([stop, *shown, *walls]) + 1, *cuts, *walls, *(wall + 1 for wall in walls)}
     return itertools.pairwise(sorted(edge for edge in edges if edge >= 0))
 
 

@@ -17,7 +17,7 @@ from vfx_matte.cli.shots import RENDERS, TABLE_SUFFIX, check, kinds_of, shot_of_
 from vfx_matte.settings import ini
 
 if TYPE_CHECKING:
-    from vfx_matte.pipeline.batch import BatchResult
+    from vfx_matte.pipeline.batch.run import BatchResult
 
 PATHS = ("workspace", "source", "model")
 """Folders of the settings that commands of a batch are told."""
@@ -65,11 +65,11 @@ def batch(
     """Run segment (or detect) and renders on many clips, several at once; one that fails stops no
     other. Masks lie beside the clips as CLIP.png or CLIP.masks/, or a table names them.
     """
-    from vfx_matte.backend import usable_cores
     from vfx_matte.cli.show import say, show_to_scripts, table
-    from vfx_matte.pipeline.batch import BatchOptions, batch_plan, require_done, run_batch
     from vfx_matte.pipeline.batch.openjd import write_job
-    from vfx_matte.pipeline.batch.processes import Program
+    from vfx_matte.pipeline.batch.plan import batch_plan
+    from vfx_matte.pipeline.batch.processes import Program, usable_cores
+    from vfx_matte.pipeline.batch.run import BatchOptions, require_done, run_batch
 
     if openjd is not None or scheduler:
         # other machines have another working directory

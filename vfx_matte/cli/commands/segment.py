@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,12 +21,17 @@ from vfx_matte.settings.options import SegmentSettings
 from vfx_matte.wording import option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vfx_matte.pipeline.propagator import PropagatorOptions
-    from vfx_matte.pipeline.segment.workers import Sharing
+    from vfx_matte.pipeline.segment.sharing import Sharing
 
 
 ONE_PROCESS = ("--workers", "1")
 """What makes a command line that may ask for workers make a part, or list parts."""
+
+NAMED_ON_STDIN = "-"
+"""In place of a part: their names come on standard input, while the command runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +67,26 @@ def asked(question: str) -> bool:
 
 
 def shared_out(session: Session, workers: int) -> Sharing:
-    """How a clip is made by several processes: each runs this command line for one part."""
+    """How a clip is made by several processes: each runs this command line for parts that it is
+    told.
+    """
     from vfx_matte.pipeline.batch.processes import Program, with_options
-    from vfx_matte.pipeline.segment.workers import Sharing
+    from vfx_matte.pipeline.segment.sharing import Sharing
 
-    def command_line(part: str, propagator: str) -> list[str]:
-        more = [*ONE_PROCESS, "--part", part, "--propagator", propagator]
-        return with_options(session.typed, more)
-
+    words = with_options(session.typed, [*ONE_PROCESS, "--part", NAMED_ON_STDIN])
     program = Program(event_words=(*EVENT_WORDS, "--quiet"))
-    return Sharing(workers=workers, command_line=command_line, program=program)
+    return Sharing(workers=workers, words=words, program=program)
+
+
+def named_parts(session: Session) -> Iterator[str]:
+    """The parts that standard input names, one per line; whoever writes them hears of each that is
+    made.
+    """
+    session.display.part(None)
+    while line := sys.stdin.readline():
+        name = line.strip()
+        yield name
+        session.display.part(name)
 
 
 @command(propagation, span)
@@ -146,16 +162,6 @@ def segment(
     span: Span,
 ) -> None:
     """Carry masks through a clip: one painted mask (or a few) in, a mask for every frame out."""
-    from vfx_matte.cli.show import show_to_scripts, table
-    from vfx_matte.pipeline.segment.cuts import CutOptions
-    from vfx_matte.pipeline.segment.parts import parse_part
-    from vfx_matte.pipeline.segment.references import ReferenceFiles, reference_objects
-    from vfx_matte.pipeline.segment.request import SegmentRequest
-    from vfx_matte.pipeline.segment.run import list_parts as parts_of
-    from vfx_matte.pipeline.segment.run import segment_clip
-    from vfx_matte.pipeline.segment.text import text_prompt
-
-    # references are collected as text and paths; they are read once the clip's size is known
     sharings = {"workers": workers > 1, "part": part, "show_parts": show_parts}
     given = [option(name) for name, value in sharings.items() if value]
     if len(given) > 1:
@@ -164,68 +170,86 @@ def segment(
             hint=f"{option('workers')} shares a clip out here, {option('part')} makes one part,"
             f" {option('show_parts')} makes none",
         )
-    # without a terminal nobody can answer, and "ask" does as "stop"
-    at_cuts = CutOptions.parse(settings.cuts, confirm=asked if on_terminal() else None)
-    path = clip_path(session, clip)
-    files = ReferenceFiles(
-        first_mask=first_mask, pairs=tuple(mask or ()), folder=masks, colors=tuple(map_color or ())
-    )
-    prompt = text_prompt(
-        text,
-        weights=text_model,
-        model=session.settings.paths.model,
-        device=str(propagation.options.values.get("device", "auto")),
-    )
-    if prompt is not None and colors:
-        raise UsageError(
-            f"{option('colors')} shows how masks are understood, and {option('text')} needs none",
-            hint="give one of them",
+    # other processes load while this one does, and finds out what there is to share out
+    is_shared = workers > 1 and not colors and not session.rehearses
+    with shared_out(session, workers) if is_shared else contextlib.nullcontext() as sharing:
+        from vfx_matte.cli.show import show_to_scripts, table
+        from vfx_matte.pipeline.segment.cuts import CutOptions
+        from vfx_matte.pipeline.segment.in_turn import make_parts
+        from vfx_matte.pipeline.segment.parts import parse_part
+        from vfx_matte.pipeline.segment.references import ReferenceFiles, reference_objects
+        from vfx_matte.pipeline.segment.request import SegmentRequest
+        from vfx_matte.pipeline.segment.run import list_parts as parts_of
+        from vfx_matte.pipeline.segment.run import segment_clip
+        from vfx_matte.pipeline.segment.text import text_prompt
+
+        # without a terminal nobody can answer, and "ask" does as "stop"
+        at_cuts = CutOptions.parse(settings.cuts, confirm=asked if on_terminal() else None)
+        path = clip_path(session, clip)
+        # references are collected as text and paths; they are read once the clip's size is known
+        files = ReferenceFiles(
+            first_mask=first_mask,
+            pairs=tuple(mask or ()),
+            folder=masks,
+            colors=tuple(map_color or ()),
         )
-    opened = opened_clip(session, path, fps=fps, gaps=settings.gaps)
-    # --colors shows how the masks are read, and makes none
-    if colors:
-        columns = ("frame", "file", "kind", "object", "colour", "pixels")
-        rows = [
-            (one.frame, one.file, one.kind, one.object_id, one.color, one.pixels)
-            for one in reference_objects(opened, files, start=span.start, reporter=session)
-        ]
-        found = [dict(zip(columns, row, strict=True)) for row in rows]
-        if not show_to_scripts(session, {"masks": found}):
-            table("Masks as understood", columns, rows)
-        return
-    # from here on there are frames to go on from
-    session.interrupt_hint = "finished frames are kept; run the same command with --resume to go on"
-    request = SegmentRequest(
-        references=files,
-        prompt=prompt,
-        start=span.start,
-        stop=span.stop,
-        propagator=propagation.options,
-        cuts=at_cuts,
-        soft=settings.soft,
-        # a part goes on with what there is of it, whatever the whole run was told
-        resume=resume or part is not None,
-        fresh=fresh and part is None,
-        update=update and part is None,
-        only=None if part is None else parse_part(part, opened.info.timeline),
-        is_part=part is not None,
-        expected_objects=session.settings.config.object_num,
-    )
-    workspace = session.settings.paths.workspace
-    if show_parts is not None:
-        shares = parts_of(
-            opened, request, workspace=workspace, workers=show_parts, reporter=session
+        prompt = text_prompt(
+            text,
+            weights=text_model,
+            model=session.settings.paths.model,
+            device=str(propagation.options.values.get("device", "auto")),
         )
-        if not show_to_scripts(session, shares):
-            table("Parts", ("frames",), [(part,) for part in shares.parts])
-        return
-    done = segment_clip(
-        opened,
-        request,
-        workspace=workspace,
-        reporter=session,
-        sharing=shared_out(session, workers) if workers > 1 else None,
-    )
+        if prompt is not None and colors:
+            raise UsageError(
+                f"{option('colors')} shows how masks are understood, and {option('text')} needs"
+                " none",
+                hint="give one of them",
+            )
+        opened = opened_clip(session, path, fps=fps, gaps=settings.gaps)
+        # --colors shows how the masks are read, and makes none
+        if colors:
+            columns = ("frame", "file", "kind", "object", "colour", "pixels")
+            rows = [
+                (one.frame, one.file, one.kind, one.object_id, one.color, one.pixels)
+                for one in reference_objects(opened, files, start=span.start, reporter=session)
+            ]
+            found = [dict(zip(columns, row, strict=True)) for row in rows]
+            if not show_to_scripts(session, {"masks": found}):
+                table("Masks as understood", columns, rows)
+            return
+        # from here on there are frames to go on from
+        session.interrupt_hint = (
+            "finished frames are kept; run the same command with --resume to go on"
+        )
+        request = SegmentRequest(
+            references=files,
+            prompt=prompt,
+            start=span.start,
+            stop=span.stop,
+            propagator=propagation.options,
+            cuts=at_cuts,
+            soft=settings.soft,
+            # a part goes on with what there is of it, whatever the whole run was told
+            resume=resume or part is not None,
+            fresh=fresh and part is None,
+            update=update and part is None,
+            only=None if part in (None, NAMED_ON_STDIN) else parse_part(part, opened.info.timeline),
+            is_part=part is not None,
+            expected_objects=session.settings.config.object_num,
+        )
+        workspace = session.settings.paths.workspace
+        if part == NAMED_ON_STDIN:
+            names = named_parts(session)
+            make_parts(opened, request, names, workspace=workspace, reporter=session)
+            return
+        if show_parts is not None:
+            shares = parts_of(
+                opened, request, workspace=workspace, workers=show_parts, reporter=session
+            )
+            if not show_to_scripts(session, shares):
+                table("Parts", ("frames",), [(part,) for part in shares.parts])
+            return
+        done = segment_clip(opened, request, workspace=workspace, reporter=session, sharing=sharing)
     if show_to_scripts(session, done, [done.masks]):
         return
     # what was made, and the commands that use it: the end of one step is the start of the next

@@ -5,6 +5,7 @@ Memory returns to the system with every process, and one that crashes takes noth
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -18,8 +19,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vfx_matte.backend import usable_cores
-
 ATTEMPTS = 3
 """How often a command that fails, or dies with its machine, is begun before it is given up."""
 
@@ -32,8 +31,35 @@ _KEPT_LINES = 20
 _STOP_SECONDS = 30.0
 
 
+Child = subprocess.Popen[str]
+"""A command that runs."""
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, at least 1: a container or a job of a farm may have
+    fewer than the machine.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
 def no_relay(_event: Mapping[str, object]) -> None:
     """Let events pass."""
+
+
+def tell(child: Child, line: str | None) -> None:
+    """Tell a command a line on its standard input; None: there are no more.
+
+    One that has ended hears nothing, which `Commands.follow` tells.
+    """
+    if child.stdin is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        if line is None:
+            child.stdin.close()
+        else:
+            child.stdin.write(f"{line}\n")
+            child.stdin.flush()
 
 
 def with_options(words: Sequence[str], more: Sequence[str]) -> list[str]:
@@ -105,7 +131,7 @@ class Commands:
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: threading.Event = field(default_factory=threading.Event)
-    _children: set[subprocess.Popen[str]] = field(default_factory=set)
+    _children: set[Child] = field(default_factory=set)
 
     @property
     def is_stopped(self) -> bool:
@@ -170,14 +196,23 @@ class Commands:
             arguments: its command line after the program.
             hear: receives its events, besides the program's `relay`.
         """
-        began = time.monotonic()
+        child = self.begin(arguments)
+        return Ended(exit_code=None) if child is None else self.follow(child, hear=hear)
+
+    def begin(self, arguments: Sequence[str], *, is_asked: bool = False) -> Child | None:
+        """Begin one command; None where everything was stopped.
+
+        Args:
+            arguments: its command line after the program.
+            is_asked: whether it is going to be told on its standard input what to do (`tell`).
+        """
         with self._lock:
             # a child that begins after the others were told to stop would not hear of it
             if self.is_stopped:
-                return Ended(exit_code=None)
+                return None
             child = subprocess.Popen(
                 [*self.program.words, *with_options(arguments, self.program.event_words)],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if is_asked else subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -188,6 +223,16 @@ class Commands:
                 **_own_group(),
             )
             self._children.add(child)
+        return child
+
+    def follow(self, child: Child, *, hear: Relay = no_relay) -> Ended:
+        """Hear a command to its end.
+
+        Args:
+            child: one that was begun here.
+            hear: receives its events, besides the program's `relay`.
+        """
+        began = time.monotonic()
         events: list[Mapping[str, Any]] = []
         lines: list[str] = []
         assert child.stderr is not None
@@ -199,14 +244,27 @@ class Commands:
                     continue
                 if event["event"] in ("output", "error"):
                     events.append(event)
+                if event["event"] == "part":
+                    hear(event)
                 # that a command begins and ends is for whoever runs it
                 if event["event"] in ("progress", "notice", "output"):
                     hear(event)
                     self.program.relay(event)
+        tell(child, None)
         code = child.wait()
         with self._lock:
             self._children.discard(child)
         return _ended(code, events, lines, seconds=round(time.monotonic() - began, 1))
+
+    def discard(self, child: Child) -> None:
+        """End a command that has nothing to save."""
+        child.kill()
+        child.wait()
+        tell(child, None)
+        if child.stderr is not None:
+            child.stderr.close()
+        with self._lock:
+            self._children.discard(child)
 
     def run_again(
         self,
@@ -305,7 +363,7 @@ def _own_group() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def _interrupt(child: subprocess.Popen[str]) -> None:
+def _interrupt(child: Child) -> None:
     """What Ctrl-C is to a command."""
     if child.poll() is not None:
         return

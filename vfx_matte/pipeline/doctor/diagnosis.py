@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vfx_matte._version import __version__
-from vfx_matte.backend import Device, driver_problem, opencv_threads, usable_cores
+from vfx_matte.backend import Device, driver_problem, opencv_threads
 from vfx_matte.detect.names import NETWORK_FILE
 from vfx_matte.errors import VfxMatteError, install_hint
 from vfx_matte.matting.compiled.state import Compiler, compiler
 from vfx_matte.media.formats import CODECS
 from vfx_matte.media.writers.trial import encoder_problem
+from vfx_matte.pipeline.batch.processes import usable_cores
 from vfx_matte.pipeline.doctor.packages import Package, used_packages
 from vfx_matte.pipeline.doctor.speed import Speed, measure
 from vfx_matte.pipeline.first_mask.salient_network import FETCH_COMMAND, TITLE

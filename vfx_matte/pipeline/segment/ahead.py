@@ -46,6 +46,7 @@ def begin(
     walks: WalkStates,
     only: range,
     notify: Callable[[str], None],
+    kept: Propagator | None = None,
 ) -> tuple[Propagator, Made]:
     """Open the propagator; frames are computed from the first `next` on, some of them ahead.
 
@@ -56,10 +57,14 @@ def begin(
         walks: states of walks.
         only: the frames that are wanted now.
         notify: is told what people should know.
+        kept: of an earlier run of this plan in this process, with other frames; it goes on.
     """
     manifest = plan.manifest
     numbers = ObjectNumbers(tuple(manifest.objects))
-    propagator = plan.propagator.open(num_objects=len(manifest.objects), notify=notify, size=size)
+    propagator = kept
+    if propagator is None:
+        count = len(manifest.objects)
+        propagator = plan.propagator.open(num_objects=count, notify=notify, size=size)
     frames = propagate_resumable(
         propagator,
         ClipImages(plan.clip.reader),
@@ -71,6 +76,7 @@ def begin(
         remember=plan.propagator.remembers,
         states=walks,
         only=only,
+        is_told=kept is not None,
     )
     return propagator, prefetched(frames, depth=_DEPTH)
 

@@ -7,16 +7,18 @@ run of the whole clip takes them in; the bytes are those of a run that was never
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vfx_matte.errors import MaskError, UsageError, WorkspaceError
 from vfx_matte.files.atomic import remove_leftovers
 from vfx_matte.masks import object_ids
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.segment.cuts import frames_left_empty
 from vfx_matte.settings.options import MEMORIES
 from vfx_matte.timeline import Timeline
 from vfx_matte.wording import option
@@ -27,10 +29,14 @@ from vfx_matte.workspace.manifest import save_manifest
 _PARTS = "parts"
 _NAME = re.compile(r"(\d+)-(\d+)")
 
+# what a frame costs: a step of a walk, and one that no walk passes, whose mask is only written
+_STEP, _WRITTEN = 20, 1
 # of a part: shorter ones cost more to begin than they gain
-_FEWEST_FRAMES = 12
+_LEAST_COST = 12 * _STEP
 # so many parts for each worker: a long one at the end is waited for by all
 _PARTS_PER_WORKER = 3
+PARTS_PER_PROCESS = 12
+"""The same where one process makes many parts, and pays for its start once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +76,61 @@ def walls(manifest: Manifest) -> list[int]:
     return sorted(at for at in found if manifest.start < at < manifest.stop)
 
 
-def divided(manifest: Manifest, *, workers: int) -> list[range]:
+def costliest_first(manifest: Manifest, parts: Sequence[range]) -> list[range]:
+    """Parts in the order in which they should begin: none that takes long is left alone at the
+    end.
+    """
+    costs = _costs(manifest)
+    start = manifest.start
+    return sorted(parts, key=lambda part: -sum(costs[part.start - start : part.stop - start]))
+
+
+def _costs(manifest: Manifest) -> list[int]:
+    """What each frame of a run costs.
+
+    Frames between two references of a shot are made from both sides; those of shots without a
+    reference are only written.
+    """
+    remembers = manifest.settings.get("memory") == MEMORIES[0]
+    empty = frames_left_empty(manifest)
+    shown = [at for at, record in manifest.references.items() if record.objects]
+    edges = sorted({*(manifest.cuts or ()), *(manifest.references.keys() - set(shown))})
+    meeting = [
+        (earlier, later)
+        for earlier, later in itertools.pairwise(sorted(shown))
+        if remembers and not any(earlier < edge <= later for edge in edges)
+    ]
+    costs = [_WRITTEN if at in empty else _STEP for at in range(manifest.start, manifest.stop)]
+    for earlier, later in meeting:
+        for at in range(max(earlier + 1, manifest.start), min(later, manifest.stop)):
+            costs[at - manifest.start] = 2 * _STEP
+    return costs
+
+
+def divided(manifest: Manifest, *, workers: int, each: int = _PARTS_PER_WORKER) -> list[range]:
     """The frames of a run as parts for so many workers, in order; one part where there is nothing
     to divide at.
+
+    Args:
+        manifest: of the run.
+        workers: how many processes or machines.
+        each: about so many parts are wanted for each of them, where there are so many to be had.
     """
     edges = [manifest.start, *walls(manifest), manifest.stop]
-    wanted = (manifest.stop - manifest.start) // (workers * _PARTS_PER_WORKER)
-    least = max(_FEWEST_FRAMES, wanted)
+    until = [0, *itertools.accumulate(_costs(manifest))]
+
+    def work(begin: int, end: int) -> int:
+        return until[end - manifest.start] - until[begin - manifest.start]
+
+    least = max(_LEAST_COST, work(manifest.start, manifest.stop) // (workers * each))
     parts: list[range] = []
     begin = edges[0]
     for edge in edges[1:]:
         # what is left over at the end goes with the part before it
-        if edge - begin >= least or edge == manifest.stop:
+        if work(begin, edge) >= least or edge == manifest.stop:
             parts.append(range(begin, edge))
             begin = edge
-    if len(parts) > 1 and len(parts[-1]) < _FEWEST_FRAMES:
+    if len(parts) > 1 and work(parts[-1].start, parts[-1].stop) < _LEAST_COST:
         last = parts.pop()
         parts[-1] = range(parts[-1].start, last.stop)
     return parts

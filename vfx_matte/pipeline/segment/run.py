@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vfx_matte.blas_threads import one_blas_thread
@@ -42,18 +42,35 @@ from vfx_matte.pipeline.segment.request import (
     SegmentResult,
     refuse_both_ways,
 )
+from vfx_matte.pipeline.segment.sharing import Sharing
 from vfx_matte.pipeline.segment.text import with_objects_of_text
-from vfx_matte.pipeline.segment.workers import Sharing, share_out
-from vfx_matte.propagate.protocol import ChoosesSize
+from vfx_matte.pipeline.segment.workers import share_out
+from vfx_matte.propagate.protocol import ChoosesSize, Propagator
 from vfx_matte.propagate.walk_state import Checkpoint
 from vfx_matte.wording import command
-from vfx_matte.workspace import SegmentRun, Workspace
+from vfx_matte.workspace import ClipWorkspace, SegmentRun, Workspace
 
 # an output of `detect`
 _DETECTED = "detected"
 
 Unseen = dict[int, list[int]]
 """Object id → the frames of this run that do not show it."""
+
+
+@dataclass(slots=True)
+class KeptPropagator:
+    """The propagator of runs of one plan that make other frames one after another: it is opened,
+    and told the references, once.
+    """
+
+    propagator: Propagator | None = None
+
+    def at(self, size: int | None) -> Propagator | None:
+        """The propagator, where it works at this size (None: any); it is dropped where not."""
+        mine = self.propagator.working_size if isinstance(self.propagator, ChoosesSize) else None
+        if size is not None and size != mine:
+            self.propagator = None
+        return self.propagator
 
 
 def segment_clip(
@@ -84,12 +101,11 @@ def segment_clip(
     """
     refuse_both_ways(fresh=request.fresh, resume=request.resume, update=request.update)
     own = Workspace(workspace).clip(clip.path)
-    request = as_begun(clip, request, workspace=own)
     if request.is_part and request.only is not None:
-        own = part_workspace(own, request.only, clip.info.timeline)
-    if request.prompt is not None:
-        request = with_objects_of_text(clip, request, workspace=own, reporter=reporter)
-    plan = plan_segment(clip, request, workspace=own, reporter=reporter)
+        plan = planned_part(clip, request, request.only, workspace=workspace, reporter=reporter)
+    else:
+        request = as_begun(clip, request, workspace=own)
+        plan = _planned(clip, request, own, reporter)
     done = run_segment(plan, reporter=reporter, sharing=sharing)
     is_changed = request.update and done.computed + done.taken_in
     earlier = own.manifest() if is_changed else None
@@ -99,6 +115,45 @@ def segment_clip(
             f"what detect wrote for other programs shows the masks before; {again} writes it anew"
         )
     return done
+
+
+def planned_part(
+    clip: SourceClip,
+    request: SegmentRequest,
+    part: tuple[int, int],
+    *,
+    workspace: Path,
+    reporter: Reporter,
+) -> SegmentPlan:
+    """What is to be done to make a part, in the way that the run was begun that it belongs to.
+
+    Args:
+        clip: the clip.
+        request: of the whole clip.
+        part: frame indices, half-open.
+        workspace: folder for results, with one folder per clip.
+        reporter: receives notices.
+
+    Raises:
+        VfxMatteError: as `segment_clip`, before its first frame.
+    """
+    own = Workspace(workspace).clip(clip.path)
+    place = part_workspace(own, part, clip.info.timeline)
+    request = as_begun(clip, replace(request, only=part, is_part=True), workspace=own)
+    begun = place.manifest()
+    # whoever shares the clip out has decided which propagator makes all of it
+    if begun is not None and request.propagator.name == "auto":
+        request = replace(request, propagator=replace(request.propagator, name=begun.propagator))
+    return _planned(clip, request, place, reporter)
+
+
+def _planned(
+    clip: SourceClip, request: SegmentRequest, place: ClipWorkspace, reporter: Reporter
+) -> SegmentPlan:
+    """The plan of a run whose masks go to `place`."""
+    if request.prompt is not None:
+        request = with_objects_of_text(clip, request, workspace=place, reporter=reporter)
+    return plan_segment(clip, request, workspace=place, reporter=reporter)
 
 
 def list_parts(
@@ -131,6 +186,7 @@ def run_segment(
     reporter: Reporter,
     ahead: RunAhead | None = None,
     sharing: Sharing | None = None,
+    kept: KeptPropagator | None = None,
 ) -> SegmentResult:
     """Do what was planned; errors are those of `segment_clip`.
 
@@ -139,6 +195,7 @@ def run_segment(
         reporter: receives notices and progress.
         ahead: what was computed of it before, perhaps; used up.
         sharing: among which processes; see `segment_clip`.
+        kept: of runs of the same plan before this one, with other frames; this one leaves its own.
     """
     # the run holds the lock of the folder, and saves its progress on every way out
     with plan.start() as run:
@@ -168,7 +225,9 @@ def run_segment(
                 _join(unseen, share_out(run, sharing, reporter=reporter))
         left = _missing(run, span)
         if left:
-            found = _propagate(plan, run, only=span, total=left, reporter=reporter, ahead=ahead)
+            found = _propagate(
+                plan, run, only=span, total=left, reporter=reporter, ahead=ahead, kept=kept
+            )
             _join(unseen, found)
         if missing:
             _notify_doubts(run, unseen, reporter)
@@ -210,6 +269,7 @@ def _propagate(
     total: int,
     reporter: Reporter,
     ahead: RunAhead | None,
+    kept: KeptPropagator | None,
 ) -> Unseen:
     """Make the frames of a range that are missing, `total` of them; returns as `_save_all`."""
     manifest = plan.manifest
@@ -219,19 +279,24 @@ def _propagate(
     if ahead is not None:
         begun = ahead.taken(plan, run, only=only, walks=walks, notify=reporter.notify)
     if begun is None:
+        # of the run before, whatever memory is free now: masks of two sizes would not match
+        size = manifest.working_size
         propagator, frames = begin(
             plan,
-            # of the run before, whatever memory is free now: masks of two sizes would not match
-            size=run.manifest.working_size,
+            size=size,
             completed=FinishedMasks(run, numbers),
             walks=walks,
             only=only,
             notify=reporter.notify,
+            kept=None if kept is None else kept.at(size),
         )
         begun = Begun(propagator, frames, frames.close)
     # with several threads BLAS rounds by how many there are: masks would depend on the machine
     with one_blas_thread(), closing(begun):
-        return _save_all(begun, run, numbers, walks, total=total, reporter=reporter)
+        unseen = _save_all(begun, run, numbers, walks, total=total, reporter=reporter)
+    if kept is not None:
+        kept.propagator = begun.propagator
+    return unseen
 
 
 def _notify_doubts(run: SegmentRun, unseen: Unseen, reporter: Reporter) -> None:

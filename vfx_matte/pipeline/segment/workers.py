@@ -4,39 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 
 from vfx_matte.errors import BatchError, StoppedError, UsageError, WorkspaceError
-from vfx_matte.pipeline.batch.processes import Commands, Ended, Program
+from vfx_matte.pipeline.batch.processes import ATTEMPTS, Child, Commands, Ended, tell
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.segment.parts import (
+    PARTS_PER_PROCESS,
+    costliest_first,
     divided,
     part_name,
     part_workspace,
     prepare,
     take_in,
 )
+from vfx_matte.pipeline.segment.sharing import Sharing
 from vfx_matte.wording import option
-from vfx_matte.workspace import ClipWorkspace, Manifest, SegmentRun
+from vfx_matte.workspace import ClipWorkspace, SegmentRun
 
 _LOOK_AGAIN_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sharing:
-    """How a clip is shared out."""
-
-    workers: int
-    """Processes at once, at least 2."""
-
-    command_line: Callable[[str, str], Sequence[str]]
-    """The command line that makes one part, from its name ("100-199") and the propagator's."""
-
-    program: Program = Program()  # noqa: RUF009  frozen
-    """What runs it; its events have to say how far it is."""
 
 
 def share_out(run: SegmentRun, sharing: Sharing, *, reporter: Reporter) -> dict[int, list[int]]:
@@ -58,7 +46,8 @@ def share_out(run: SegmentRun, sharing: Sharing, *, reporter: Reporter) -> dict[
         StoppedError: `reporter.stops`.
         KeyboardInterrupt: Ctrl-C; finished frames are kept.
     """
-    whole = divided(run.manifest, workers=sharing.workers)
+    manifest = run.manifest
+    whole = divided(manifest, workers=sharing.workers, each=PARTS_PER_PROCESS)
     if len(whole) < 2:
         reporter.notify(
             "this clip is one part: there is no cut, and no reference that shows every object, to"
@@ -73,105 +62,157 @@ def share_out(run: SegmentRun, sharing: Sharing, *, reporter: Reporter) -> dict[
     # the only one that is left is made without a process beside this one
     if len(parts) < 2:
         return {}
+    parts = costliest_first(manifest, parts)
     missing = sum(end - begin for begin, end in run.missing)
     with reporter.progress("segment", missing) as step:
-        commands = Commands(sharing.program, min(sharing.workers, len(parts)))
-        return _Shares(run, parts, sharing, commands, step, reporter).make()
+        return _Shares(run, parts, sharing, step, reporter).make()
 
 
-@dataclass(slots=True)
 class _Shares:
-    """The parts that are being made."""
+    """The parts that are being made.
 
-    run: SegmentRun
-    parts: Sequence[range]
-    sharing: Sharing
-    commands: Commands
-    step: Callable[[], None]
-    reporter: Reporter
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    failed: dict[str, Ended] = field(default_factory=dict)
-    unseen: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    Args:
+        run: as of `share_out`.
+        parts: in the order in which they begin.
+        sharing: as there.
+        step: counts a frame.
+        reporter: as there.
+    """
+
+    def __init__(
+        self,
+        run: SegmentRun,
+        parts: Sequence[range],
+        sharing: Sharing,
+        step: Callable[[], None],
+        reporter: Reporter,
+    ) -> None:
+        self._run, self._sharing, self._step, self._reporter = run, sharing, step, reporter
+        self._clip, self._timeline = ClipWorkspace(run.clip.folder), run.manifest.timeline
+        self._commands: Commands = sharing.commands(len(parts))
+        # of what is below; and nobody prepares a part while another is taken in, which removes
+        # folders that are empty
+        self._lock = threading.Lock()
+        self._waiting = deque(parts)
+        self._attempts: Counter[range] = Counter()
+        self._told: Counter[range] = Counter()
+        self._failed: dict[str, Ended] = {}
+        self._unseen: dict[int, list[int]] = defaultdict(list)
 
     def make(self) -> dict[int, list[int]]:
         """Everything; see `share_out`."""
-        # the longest first, so that none is left alone at the end
-        order = sorted(self.parts, key=lambda part: -len(part))
-        jobs = [partial(self._part, part) for part in order]
-        self.commands.all(jobs, stops=self.reporter.stops)
-        if self.commands.is_stopped:
+        workers = min(self._commands.at_once, len(self._waiting))
+        self._commands.all([self._work] * workers, stops=self._reporter.stops)
+        if self._commands.is_stopped:
             raise StoppedError("stopped; finished frames are kept")
-        if self.failed:
-            name, ended = next(iter(self.failed.items()))
-            others = f" (and {len(self.failed) - 1} more)" if len(self.failed) > 1 else ""
+        if self._failed:
+            name, ended = next(iter(self._failed.items()))
+            others = f" (and {len(self._failed) - 1} more)" if len(self._failed) > 1 else ""
             raise BatchError(
                 f"part {name}{others} failed: {ended.error}",
                 hint=ended.hint or f"the others are done; {option('resume', True)} tries again",
             )
-        return self.unseen
+        return self._unseen
 
-    def _part(self, part: range) -> None:
-        """Make one part, and take it in."""
-        manifest = self.run.manifest
-        clip = ClipWorkspace(self.run.clip.folder)
-        place = part_workspace(clip, (part.start, part.stop), manifest.timeline)
-        name = part_name(part, manifest.timeline)
-        told = _Told(self.step, self.lock)
+    def _work(self) -> None:
+        """One process after another, until no part waits: the next one where one has failed."""
+        while (part := self.next()) is not None:
+            child = self._sharing.begin()
+            # all were stopped meanwhile; of the part there may be something from before
+            if child is None:
+                self.take_in(part)
+                return
+            worker = _Worker(self, child, part)
+            ended = self._commands.follow(child, hear=worker.hear)
+            if worker.part is not None:
+                self._has_ended(worker.part, ended)
 
-        def wants(ended: Ended) -> bool:
+    def _has_ended(self, part: range, ended: Ended) -> None:
+        """A process has ended while it made a part."""
+        name = self.name(part)
+        if not self._commands.is_stopped:
+            if ended.exit_code == 0:
+                ended = Ended(exit_code=1, error="its process ended before it was made")
+            self._attempts[part] += 1
             # what is misused now is so again
-            if ended.exit_code == UsageError.exit_code:
-                return False
-            self.reporter.notify(f"part {name} failed, it is tried again: {ended.error}")
-            return self._is_ours(place, manifest, name)
+            if ended.exit_code != UsageError.exit_code and self._attempts[part] < ATTEMPTS:
+                self._reporter.notify(f"part {name} failed, it is tried again: {ended.error}")
+                with self._lock:
+                    self._waiting.appendleft(part)
+                return
+            self._failed[name] = ended
+        self.take_in(part)
 
-        if not self._is_ours(place, manifest, name):
-            return
-        words = self.sharing.command_line(name, manifest.propagator)
-        ended = self.commands.run_again(words, hear=told, wants=wants)
-        with self.lock:
-            if ended.exit_code != 0 and not self.commands.is_stopped:
-                self.failed[name] = ended
-            taken = take_in(self.run, reporter=self.reporter, awaited=place)
-            for object_id, frames in taken.unseen.items():
-                self.unseen[object_id] += frames
+    def name(self, part: range) -> str:
+        """Of a part, as it is typed."""
+        return part_name(part, self._timeline)
 
-    def _is_ours(self, place: ClipWorkspace, manifest: Manifest, name: str) -> bool:
-        """Prepare a part; where another run makes it, when that has ended. False: we were stopped
-        meanwhile.
+    def next(self) -> range | None:
+        """The part to be made next, prepared; where another run makes it, when that has ended.
+        None: there is none, or all were stopped.
         """
+        with self._lock:
+            if not self._waiting:
+                return None
+            part = self._waiting.popleft()
         # of a coordinator that was killed, a worker ends when it has something to tell; one on
         # another machine ends with the part, which is then taken in
         is_said = False
-        while not self.commands.is_stopped:
+        while not self._commands.is_stopped:
             try:
-                # not while another part is taken in, which removes folders that are empty
-                with self.lock:
-                    prepare(place, manifest)
-                return True
+                with self._lock:
+                    prepare(self._place(part), self._run.manifest)
+                return part
             except WorkspaceError:
                 if not is_said:
-                    self.reporter.notify(
-                        f"part {name} is being made by another run; waiting for it"
+                    self._reporter.notify(
+                        f"part {self.name(part)} is being made by another run; waiting for it"
                     )
                 is_said = True
                 time.sleep(_LOOK_AGAIN_SECONDS)
-        return False
+        return None
 
+    def take_in(self, part: range) -> None:
+        """Take in what there is of a part that nobody makes any more."""
+        with self._lock:
+            taken = take_in(self._run, reporter=self._reporter, awaited=self._place(part))
+            for object_id, frames in taken.unseen.items():
+                self._unseen[object_id] += frames
 
-class _Told:
-    """Counts what a part tells as steps of the whole."""
-
-    def __init__(self, step: Callable[[], None], lock: threading.Lock) -> None:
-        self._step, self._lock = step, lock
-        self._done = 0
-
-    def __call__(self, event: Mapping[str, object]) -> None:
-        frame = event.get("frame")
-        if event.get("step") != "segment" or not isinstance(frame, int):
-            return
+    def count(self, part: range, frames: int) -> None:
+        """So many frames of a part are made."""
         with self._lock:
             # another attempt begins where the one before it was saved, and counts from there
-            for _ in range(frame - self._done):
+            for _ in range(frames - self._told[part]):
                 self._step()
-            self._done = max(self._done, frame)
+            self._told[part] = max(self._told[part], frames)
+
+    def _place(self, part: range) -> ClipWorkspace:
+        return part_workspace(self._clip, (part.start, part.stop), self._timeline)
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A process, and what it makes."""
+
+    shares: _Shares
+    child: Child
+    part: range | None
+    """What it makes, or is going to make first; None: it has made all that it was told."""
+
+    def hear(self, event: Mapping[str, object]) -> None:
+        """Hear an event; one that has made its part is told the next one."""
+        frame = event.get("frame")
+        if event.get("step") == "segment" and isinstance(frame, int) and self.part is not None:
+            self.shares.count(self.part, frame)
+        if event["event"] != "part":
+            return
+        done = None
+        # its first event of this kind says that it is ready for one
+        if event.get("part") is not None:
+            done, self.part = self.part, None
+            self.part = self.shares.next()
+        tell(self.child, None if self.part is None else self.shares.name(self.part))
+        # while the process is at work again
+        if done is not None:
+            self.shares.take_in(done)
