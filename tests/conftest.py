@@ -40,8 +40,11 @@ from vfx_matte.errors import DeviceError
 hypothesis.settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
+# The fast lane tries fewer examples of each property; the whole suite, as CI runs it, a hundred.
+hypothesis.settings.register_profile(
+    "fast lane", parent=hypothesis.settings.get_profile("untimed"), max_examples=25
+)
 hypothesis.settings.load_profile("untimed")
-
 
 os.environ["VFX_MATTE_FETCH"] = (
     "never"  # no test reaches the network, in this process or in one that it starts
@@ -53,10 +56,14 @@ def pytest_configure(config: pytest.Config) -> None:
     busy as it is, and threads for pictures as small as these cost more than the work. What threads
     change is tested where they are asked for by number.
 
+    The fast lane tries fewer examples.
+
     Where no compiled files may lie beside the sources, they are kept in pytest's own cache: without
     any, each worker compiles every test for some ten seconds, and each process that a test starts
     compiles the program.
     """
+    if config.option.markexpr == "not slow":
+        hypothesis.settings.load_profile("fast lane")
     cache = getattr(config, "cache", None)
     if sys.dont_write_bytecode and cache is not None:
         sys.dont_write_bytecode, sys.pycache_prefix = False, str(cache.mkdir("compiled"))

@@ -222,7 +222,7 @@ def test_a_batch_that_was_killed_ends_like_one_nobody_disturbed(cli: CommandLine
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_ctrl_c_stops_the_commands_and_the_batch_goes_on(cli: CommandLine) -> None:
-    arguments = batch_of_two(frames=200, size=(640, 360))
+    arguments = batch_of_two(frames=40, size=(192, 108))
     child = cli.start(*arguments)
     ran = cli.stop(
         child,
@@ -238,4 +238,4 @@ def test_ctrl_c_stops_the_commands_and_the_batch_goes_on(cli: CommandLine) -> No
     time.sleep(1)
     assert len(list(Path("workspace").glob("*/masks/*.png"))) == count
     cli(*arguments, "--resume")
-    assert len(list(Path("workspace").glob("*/masks/*.png"))) == 400
+    assert len(list(Path("workspace").glob("*/masks/*.png"))) == 80

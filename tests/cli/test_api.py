@@ -166,6 +166,11 @@ def test_marks_that_are_no_marks_are_named(
         vfx_matte.VfxMatteError, match=next(reversed(given)) if "at" not in given else "True"
     ):
         vfx_matte.mask(folder, **given)
+
+
+def test_points_may_be_an_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, _ = picture()
     points = np.array([[40, 30]])
     np.testing.assert_array_equal(
         vfx_matte.mask(folder, fg=points).mask, vfx_matte.mask(folder, fg=[(40, 30)]).mask

@@ -7,8 +7,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from vfx_matte.backend import Device, to_device, to_numpy
 from vfx_matte.composite import mix as composite
@@ -67,7 +68,7 @@ def test_eight_bits_of_full_chroma_cost_one_level() -> None:
 
 
 @given(st.tuples(*[st.integers(0, 255)] * 3), st.floats(0, 1))
-@settings(max_examples=60)
+@examples(60)
 def test_no_colour_is_taken_for_more_key_than_the_colour_difference_says(
     subject: RGB, part: float
 ) -> None:

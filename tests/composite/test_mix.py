@@ -6,8 +6,9 @@ from math import floor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from vfx_matte.composite.mix import (
     channel_mattes,
@@ -42,7 +43,7 @@ LAYOUTS = st.one_of(
     ),
     st.builds(PixelLayout, st.sampled_from(["rgb", "gray"]), BITS),
 )
-fast = settings(max_examples=60)
+fast = examples(60)
 
 
 def random_picture(

@@ -12,9 +12,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
+from support.examples import examples
 
 from vfx_matte.drawing.page import (
     Curve,
@@ -59,7 +60,7 @@ def test_it_breaks_where_nothing_is_known() -> None:
     assert "not known for this clip" in curve(of([math.nan] * 4))
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.integers(1, 9000), st.data())
 def test_a_long_clip_takes_a_short_path_and_loses_no_peak(count: int, data: st.DataObject) -> None:
     values = [0.0] * count

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from vfx_matte.annotations.records import AnnotatedClip, FrameName
 from vfx_matte.masks import Mask, ObjectLabel, object_ids
@@ -108,7 +109,7 @@ def assert_equal(found: Film, film: Film, *, scores: bool) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40)
+@examples(40)
 @given(films(), st.permutations(WRITTEN))
 def test_masks_go_through_every_format_and_come_back(film: Film, forms: Sequence[str]) -> None:
     with TemporaryDirectory() as name:

@@ -153,14 +153,21 @@ def test_a_stroke_is_one_point_for_the_network(
     assert asked == [[Click(*line[25]), Click(5, 5, is_object=False)]]
 
 
-def test_a_mark_that_the_network_does_not_follow_takes_what_looks_like_it(
-    image: np.ndarray, network: OpenNetwork, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Corrected as by the other methods: not the mark's own disc alone."""
+@pytest.fixture
+def blind(image: np.ndarray, network: OpenNetwork, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401
+    """A method whose network sees nothing, and is sure of it to 0.3."""
     method = opened(image, network)
     nothing = np.full(image.shape[:2], -0.5, np.float32)
     monkeypatch.setattr(method, "_predict", lambda *_: (nothing, 0.3))
-    answer = method.answer(Marks(clicks=(Click(50, 40),)))
+    return method
+
+
+def test_a_mark_that_the_network_does_not_follow_takes_what_looks_like_it(
+    image: np.ndarray,
+    blind: Any,  # noqa: ANN401
+) -> None:
+    """Corrected as by the other methods: not the mark's own disc alone."""
+    answer = blind.answer(Marks(clicks=(Click(50, 40),)))
     disc = Marks(clicks=(Click(50, 40),)).labels(image.shape[:2]) > 0
     assert np.count_nonzero(answer.mask) > 4 * np.count_nonzero(disc)
     assert np.count_nonzero(answer.mask[20:60, 30:80]) > 0.9 * np.count_nonzero(answer.mask)
@@ -168,14 +175,9 @@ def test_a_mark_that_the_network_does_not_follow_takes_what_looks_like_it(
     assert "mark what is missing" in answer.advice
 
 
-def test_a_box_in_which_nothing_is_found_asks_for_a_mark(
-    image: np.ndarray, network: OpenNetwork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_box_in_which_nothing_is_found_asks_for_a_mark(blind: Any) -> None:  # noqa: ANN401
     """There is a box already, so drawing one is no advice; as the built-in method says."""
-    method = opened(image, network)
-    nothing = np.full(image.shape[:2], -0.5, np.float32)
-    monkeypatch.setattr(method, "_predict", lambda *_: (nothing, 0.9))
-    answer = method.answer(Marks(box=(20, 10, 70, 60)))
+    answer = blind.answer(Marks(box=(20, 10, 70, 60)))
     assert not answer.mask.any()
     assert answer.confidence == 0
     assert answer.advice == "nothing stands out in the box: mark the object too"

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Matte
@@ -18,7 +19,7 @@ from vfx_matte.picture import LUMA_WEIGHTS, ColorTags, Picture, PixelLayout, cod
 from vfx_matte.settings.options import MatteSettings
 
 BT709 = ColorTags("bt709", "tv")
-fast = settings(max_examples=60)
+fast = examples(60)
 CHANNEL = st.integers(0, 255)
 
 

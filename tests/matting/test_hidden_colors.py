@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.mixtures import LAYOUTS, footprints, mixed, soft_disc
 
 from vfx_matte.backend import Device, to_device, to_numpy
@@ -26,7 +27,7 @@ def noisy(layout: PixelLayout, shape: tuple[int, int], seed: int = 3) -> Picture
     return Picture(tuple(planes), layout, ColorTags())
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(LAYOUTS), st.sampled_from(SHAPES), st.booleans())
 def test_what_shows_anything_of_the_subject_stays_bit_for_bit(
     seed: int, layout: PixelLayout, shape: tuple[int, int], is_deep: bool

@@ -3,15 +3,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.noise_masks import OFF, SEEDS, SIZES, disk, random_mask
 
 from vfx_matte.errors import UsageError
 from vfx_matte.matting import refine, refine_objects, sizes
 from vfx_matte.settings.options import MatteSettings
 
-fast = settings(max_examples=60)
+fast = examples(60)
 
 
 @fast

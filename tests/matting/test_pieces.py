@@ -7,8 +7,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.noise_masks import random_mask
 
 from vfx_matte.errors import UsageError
@@ -18,7 +19,7 @@ from vfx_matte.matting.pieces import FAINT, ONE, without_loose_pieces
 from vfx_matte.settings.options import MatteSettings
 
 SEEDS = st.integers(0, 2**32 - 1)
-fast = settings(max_examples=40)
+fast = examples(40)
 
 
 def both(alpha: np.ndarray, binary: np.ndarray, area: int, *, anchored: bool = True) -> np.ndarray:

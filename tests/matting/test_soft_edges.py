@@ -9,15 +9,16 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.noise_masks import OFF, SEEDS, SIZES, disk, random_mask
 
 from vfx_matte.matting import SOFT_LEVELS, refine, refine_soft, sizes, soft_reach_px
 from vfx_matte.settings.options import MatteSettings
 
 ONE = 65535
-fast = settings(max_examples=60)
+fast = examples(60)
 
 
 def random_soft(seed: int, shape: tuple[int, int]) -> np.ndarray:

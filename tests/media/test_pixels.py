@@ -9,9 +9,10 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.clips import BT709, HLG, planes_equal
+from support.examples import examples
 
 from vfx_matte.media.pixels import (
     FULL_RGB,
@@ -72,7 +73,7 @@ def flat(pixel_format: str, codes: tuple[int, ...], color: ColorTags) -> Picture
 
 
 @given(layouts, st.integers(1, 19), st.integers(1, 19))
-@settings(max_examples=60)
+@examples(60)
 def test_frames_hold_pictures_unharmed(layout: PixelLayout, height: int, width: int) -> None:
     """Alpha planes included; picture_of leaves alpha out, as the editor's mask decides what is
     seen.
@@ -148,7 +149,7 @@ def test_display_matrices() -> None:
 
 
 @given(layouts.filter(lambda layout: layout.model == "yuv"), st.sampled_from([8, 10, 12, 14, 16]))
-@settings(max_examples=30)
+@examples(30)
 def test_limited_range_widens_by_a_shift(layout: PixelLayout, depth: int) -> None:
     opaque = PixelLayout("yuv", layout.bit_depth, layout.chroma_shift)
     picture = noise(opaque, BT709)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from vfx_matte.errors import UsageError
 from vfx_matte.timeline import FrameTime, Repairs, Timeline, parse_position, repair
@@ -60,7 +61,7 @@ def test_repair_leaves_good_timestamps_alone(pts: tuple[int, ...], ticks: int) -
     assert str(repairs) == ""
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(raw_pts, nominal)
 @example([5, 5, 5, 6, None, 6], 3)
 @example([None, None], 40)

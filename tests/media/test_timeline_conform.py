@@ -8,8 +8,9 @@ import itertools
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from vfx_matte.timeline import (
     STANDARD_RATES,
@@ -56,7 +57,7 @@ def shown_by_the_rule(timeline: Timeline, now: Fraction, rate: Fraction) -> int:
     return max((index for index, time in enumerate(timeline) if time.start <= now), default=0)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(clips(), rates)
 def test_every_grid_time_shows_what_the_rule_says(timeline: Timeline, rate: Fraction) -> None:
     found = conform(timeline, rate)
@@ -65,7 +66,7 @@ def test_every_grid_time_shows_what_the_rule_says(timeline: Timeline, rate: Frac
     ]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(clips(), rates, st.one_of(st.none(), st.fractions(-6, 60, max_denominator=48000)))
 def test_the_map_is_monotone_and_bounded(
     timeline: Timeline, rate: Fraction, sound_start: Fraction | None
@@ -95,7 +96,7 @@ def test_the_map_is_monotone_and_bounded(
         assert grid.start > min(sound_start, timeline.start) - step - grid.time_base
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     st.sampled_from(STANDARD_RATES),
     st.integers(1, 60),
@@ -119,7 +120,7 @@ def test_a_clip_of_that_very_rate_comes_out_as_it_is(
     assert guessed == rate or abs(guessed / rate - 1) <= ends_known_to
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(clips(), rates)
 def test_frames_at_least_a_step_apart_are_all_shown(timeline: Timeline, rate: Fraction) -> None:
     # steps of the shortest frame

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.drifting_squares import SHAPE, Clip, block, draw, masks_of
+from support.examples import examples
 
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
@@ -46,7 +47,7 @@ def run(
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@examples(150)
 @given(st.data())
 def test_every_frame_once_whatever_the_references(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, 20))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.drifting_squares import Clip, block
+from support.examples import examples
 
 from vfx_matte.masks import Mask
 from vfx_matte.propagate.driver import propagate
@@ -43,7 +44,7 @@ def masks_of(references: dict[int, Mask], start: int, stop: int) -> dict[int, Ma
 
 
 @pytest.mark.slow
-@settings(max_examples=120)
+@examples(120)
 @given(st.data())
 def test_the_others_do_not_change(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, 10))

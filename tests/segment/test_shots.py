@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from vfx_matte.masks import Image
 from vfx_matte.shots import AROUND_FRAMES, ShotDetector
@@ -45,7 +46,7 @@ def pan(scene: int, count: int, px_per_frame: float) -> list[Image]:
 
 
 @pytest.mark.slow
-@settings(max_examples=30)
+@examples(30)
 @given(
     st.lists(
         st.tuples(st.integers(AROUND_FRAMES + 1, 24), st.sampled_from([0.0, 0.5, 2.0])),

@@ -17,11 +17,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from support.breaking import Breaks
 from support.command_line import CommandLine, Gray, paint, pictures, planes_of, two_objects
+from support.examples import examples
 from support.runs import BOTH, MASK, PALETTE, SOFT, plan_for, soft_plan
 from support.wording import typed
 
@@ -39,7 +40,7 @@ SEGMENT = ("segment", "clip.mp4", "--first-mask", "m.png", *FAKE)
 # ---------------------------------------------------------------- one file
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),

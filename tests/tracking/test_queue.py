@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MaskError, StoppedError
@@ -98,7 +99,7 @@ def test_what_a_listener_hears() -> None:
     ]  # fmt: skip
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(lengths=st.lists(st.integers(0, 5), min_size=1, max_size=12), at_once=st.integers(1, 4))
 def test_all_come_to_their_end_in_the_order_in_which_they_came(
     lengths: list[int], at_once: int

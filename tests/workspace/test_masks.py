@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
+from support.examples import examples
 from support.wording import typed
 
 from vfx_matte.errors import MaskError
@@ -129,7 +130,7 @@ def assert_same_objects(
         assert iou((reading.mask == by_color[nearest]) & (truth < 255), truth == index + 1) > least
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(found=shapes(), order=st.permutations(PAINTS))
 def test_soft_edges_in_colour_make_no_objects(found: Shapes, order: list[Color]) -> None:
     colors = list(order[: len(found)])
@@ -155,7 +156,7 @@ def test_soft_edges_in_colour_make_no_objects(found: Shapes, order: list[Color])
     order=[(255, 255, 0), (255, 0, 255), (255, 0, 0), (0, 0, 255), (0, 255, 0)],
     quality=90,
 )
-@settings(max_examples=40)
+@examples(40)
 @given(found=shapes(), order=st.permutations(PAINTS[:7]), quality=st.integers(60, 95))
 def test_jpeg_noise_makes_no_objects(found: Shapes, order: list[Color], quality: int) -> None:
     colors = list(order[: len(found)])
@@ -167,7 +168,7 @@ def test_jpeg_noise_makes_no_objects(found: Shapes, order: list[Color], quality:
     assert_same_objects(read(through_jpeg(pixels, quality)), truth, colors, 0.9)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     found=shapes(), level=st.integers(100, 255), quality=st.one_of(st.none(), st.integers(50, 95))
 )
@@ -178,7 +179,7 @@ def test_soft_grey_is_one_object(found: Shapes, level: int, quality: int | None)
     assert iou((reading.mask == 1) & (truth < 255), (truth > 0) & (truth < 255)) > 0.95
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 254), davis=st.booleans())
 def test_palette_indices_are_ids(seed: int, count: int, davis: bool) -> None:
     """Where no other index than 0 is black, and none is 255, which is void."""
@@ -195,7 +196,7 @@ def test_palette_indices_are_ids(seed: int, count: int, davis: bool) -> None:
     assert reading.colors == {i: tuple(palette[i].tolist()) for i in object_ids(indices)}
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(count=st.integers(1, 20), seed=st.integers(0, 2**32 - 1))
 def test_davis_colours_keep_their_ids(count: int, seed: int) -> None:
     labels = (
@@ -210,7 +211,7 @@ def test_davis_colours_keep_their_ids(count: int, seed: int) -> None:
     np.testing.assert_array_equal(read(Palette.davis().paint(labels)).mask, labels)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(order=st.permutations(PAINTS[:6]), areas=st.permutations(range(6)))
 def test_ids_depend_on_colours_not_on_place_or_area(order: list[Color], areas: list[int]) -> None:
     def ids(colors: Sequence[Color], widths: Sequence[int]) -> dict[tuple[int, int, int], int]:

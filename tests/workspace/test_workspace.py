@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from support.examples import examples
 from support.runs import MASK, PALETTE, plan_for
 from support.wording import typed
 
@@ -219,7 +220,7 @@ def test_references_that_cannot_be_followed(tmp_path: Path) -> None:
 # masks on disk
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),
@@ -306,7 +307,7 @@ def test_a_folder_is_named_whole(tmp_path: Path) -> None:
     assert clip_name(tmp_path / "shot.v2") == "shot.v2"
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     stem=st.text(min_size=1, max_size=90).filter(
         lambda text: "/" not in text and "\x00" not in text
@@ -327,7 +328,7 @@ def test_any_name_is_safe(stem: str) -> None:
 # manifest
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(frames=st.sets(st.integers(0, 60)))
 def test_ranges_hold_the_frames(frames: set[int]) -> None:
     ranges = to_ranges(frames)
@@ -335,7 +336,7 @@ def test_ranges_hold_the_frames(frames: set[int]) -> None:
     assert all(stop < start for (_, stop), (start, _) in itertools.pairwise(ranges))
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     steps=st.lists(st.integers(1, 5), max_size=40), first=st.integers(-9, 9), last=st.integers(0, 9)
 )

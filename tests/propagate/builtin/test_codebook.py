@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from vfx_matte.propagate.builtin.codebook import Grid, SmallFrame, learn_codebook
 
@@ -45,7 +46,7 @@ def test_words_are_shared_out_among_objects() -> None:
     assert counts == [128, 128, 16 * 8 + 64]
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**32 - 1))
 def test_counting_and_blurring_keep_what_they_count(
     height: int, width: int, num_codewords: int, seed: int

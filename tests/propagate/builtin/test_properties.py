@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from vfx_matte.blas_threads import one_blas_thread
 from vfx_matte.masks import Image, Mask, Probabilities, overlap
@@ -236,7 +237,7 @@ def test_small_objects_of_a_colour_of_their_own_are_kept(size: int) -> None:
     assert least_alike(found, [mask] * 8, num_objects=1) > 0.6  # a corner pixel of nine may go
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.data())
 def test_any_frame_and_any_object_give_probabilities(data: st.DataObject) -> None:
     shape = data.draw(st.integers(1, 70)), data.draw(st.integers(1, 70))

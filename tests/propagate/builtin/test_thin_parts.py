@@ -7,8 +7,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from vfx_matte.propagate import open_propagator
 from vfx_matte.propagate.builtin.propagator import working_shape
@@ -190,7 +191,7 @@ def scene(x: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.slow
-@settings(max_examples=30)
+@examples(30)
 @given(st.integers(-9, 9), st.integers(-9, 9), st.sampled_from([1, 2]))
 def test_the_picture_puts_it_right(x: int, y: int, scale: int) -> None:
     """Two ropes that cross say where both are, at the source's size too; without a line to be seen

@@ -7,8 +7,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from vfx_matte.backend import Array
 from vfx_matte.masks import Image
@@ -182,7 +183,7 @@ def test_an_uncertain_pixel_sides_with_its_own_colour() -> None:
     assert np.array_equal(edges.smooth_by_color(mask, image), mask)  # certain pixels ask nobody
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.data())
 def test_probabilities_whatever_the_sizes_masks_and_pictures(data: st.DataObject) -> None:
     shape = data.draw(st.integers(9, 200)), data.draw(st.integers(9, 200))

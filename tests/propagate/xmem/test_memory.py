@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 torch = pytest.importorskip("torch")
 
@@ -298,7 +299,7 @@ def one_reference(
     return digest, as_rows(keys), values, None if shown else values_of(contents, 0)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from([*SHOWN, None])), max_size=12),
     st.randoms(),

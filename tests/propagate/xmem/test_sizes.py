@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 torch = pytest.importorskip("torch")
 
@@ -405,7 +406,7 @@ def test_sizes_shrink_to_the_end() -> None:
     assert all(a > b and b % 16 == 0 for a, b in itertools.pairwise(sizes))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.integers(8, 300), st.integers(8, 300), st.sampled_from([-1, 16, 64, 97]))
 def test_a_fit_pads_evenly_and_finds_its_way_back(height: int, width: int, size: int) -> None:
     fit = Fit.of((height, width), size)

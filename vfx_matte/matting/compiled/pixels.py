@@ -214,10 +214,7 @@ def _read(
             interpolated_row(near, MODEL, (top + y + 0.5) / near_px - 0.5, line)
             last = y
         for x in range(start, stop):
-            one, part = at[x], share[x]
-            other = min(one + 1, near.shape[1] - 1)
-            for m in range(MODEL):
-                model[m] = line[one, m] + part * (line[other, m] - line[one, m])
+            _interpolate(line, at[x], share[x], MODEL, model)
             r = picture[y, x, 0] * to_one
             g = picture[y, x, 1] * to_one
             b = picture[y, x, 2] * to_one
@@ -234,6 +231,14 @@ def _read(
                 rows[16, k] = model[7]
                 k += 1
             n += 1
+
+
+@compiled
+def _interpolate(line: Array, at: int, share: np.float32, count: int, model: Array) -> None:
+    """The first `count` numbers of a model between a block's centre and the next one's."""
+    other = min(at + 1, line.shape[0] - 1)
+    for m in range(count):
+        model[m] = line[at, m] + share * (line[other, m] - line[at, m])
 
 
 @compiled
@@ -278,10 +283,7 @@ def _look_far(
             interpolated_row(rough, ROUGH, (top + y + 0.5) / rough_px - 0.5, line)
             last = y
         for x in range(start, stop):
-            one, part = at[x], share[x]
-            other = min(one + 1, rough.shape[1] - 1)
-            for m in range(ROUGH):
-                model[m] = line[one, m] + part * (line[other, m] - line[one, m])
+            _interpolate(line, at[x], share[x], ROUGH, model)
             read = (
                 picture[y, x, 0] * to_one * model[0]
                 + picture[y, x, 1] * to_one * model[1]
