@@ -166,6 +166,11 @@ def assert_like_whole(folder: Path) -> None:
     assert not (folder / "parts").exists()
 
 
+def make_whole(cli: CommandLine, command: tuple[str, ...]) -> None:
+    """What one process makes, which is made once for all that compare with it."""
+    cli.once(("whole of", command), lambda: cli(*command, "--workspace", "whole"))
+
+
 BOTH = (1, 2)
 PLANS: dict[str, tuple[dict[int, tuple[int, ...]], tuple[str, ...]]] = {
     "three masks": ({0: BOTH, 21: BOTH, 40: BOTH}, ("--soft",)),
@@ -182,7 +187,7 @@ PLANS: dict[str, tuple[dict[int, tuple[int, ...]], tuple[str, ...]]] = {
 def test_workers_make_what_one_process_makes(cli: CommandLine, film: Path, plan: str) -> None:
     masks, options = PLANS[plan]
     command = (*words(film, masks), *options)
-    cli(*command, "--workspace", "whole")
+    make_whole(cli, command)
     cli(*command, "--workspace", "two", "--workers", "2")
     assert_like_whole(Path("two/scene"))
 
@@ -192,7 +197,7 @@ def test_workers_make_what_one_process_makes(cli: CommandLine, film: Path, plan:
 def test_parts_that_are_made_apart_are_taken_in(cli: CommandLine, film: Path, plan: str) -> None:
     masks, options = PLANS[plan]
     command = (*words(film, masks), *options)
-    cli(*command, "--workspace", "whole")
+    make_whole(cli, command)
     apart = (*command, "--workspace", "apart")
     for part in ("40-59", "0-20") if plan == "three masks" else ("30-44", "14-29", "45-59"):
         cli(*apart, "--part", part)
@@ -269,7 +274,7 @@ def _children(parent: int) -> list[int]:
 @pytest.mark.parametrize("victim", ["a worker", "all, and the coordinator", "Ctrl-C"])
 def test_a_kill_changes_nothing(cli: CommandLine, film: Path, victim: str) -> None:
     command = words(film, PLANS["three masks"][0])
-    cli(*command, "--workspace", "whole")
+    make_whole(cli, command)
     shared = (*command, "--workspace", "two", "--workers", "2")
     child = cli.start(*shared)
     deadline = time.monotonic() + 120
