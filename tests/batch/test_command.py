@@ -73,6 +73,7 @@ def test_masks_lie_beside_clips(shots: CommandLine) -> None:
     assert Path("workspace/one/greenback.mp4").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_one_that_fails_stops_no_other(shots: CommandLine) -> None:
     Path("config.ini").write_text("[segment]\npropagator = fake\n")
     Path("day/two.mp4").write_bytes(b"nothing that plays")
