@@ -267,4 +267,8 @@ def segment(
         ("propagator", done.propagator),
         ("next", "vfx-matte greenback | maskvideo | alpha | overlay"),
     ]
+    if done.changed:
+        # notices say more
+        frames = ", ".join(f"{one.start} to {one.stop - 1}" for one in done.changed)
+        summary.insert(2, ("look at", f"frames {frames}: changed more than the new masks explain"))
     table(f"Segmented {path.name}", ("", ""), summary)

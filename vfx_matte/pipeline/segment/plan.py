@@ -133,16 +133,7 @@ def affected_frames(earlier: Manifest, plan: Manifest) -> set[int]:
     # an id may be another subject now, so that no finished mask says anything
     if earlier.objects != plan.objects:
         return set(range(plan.start, plan.stop))
-    meanings = [
-        {at: record.meaning for at, record in manifest.references.items()}
-        for manifest in (earlier, plan)
-    ]
-    # by content and by what the colours mean: a file that was only moved changes no frame
-    changed = [
-        at
-        for at in {*earlier.references, *plan.references}
-        if meanings[0].get(at) != meanings[1].get(at)
-    ]
+    changed = changed_references(earlier, plan)
     # walks begin anew on references that show every object, and do not pass empty ones
     boundaries = [
         at
@@ -150,6 +141,20 @@ def affected_frames(earlier: Manifest, plan: Manifest) -> set[int]:
         if at not in changed and set(record.objects) in (set(), set(plan.objects))
     ]
     return influenced(changed, boundaries, start=plan.start, stop=plan.stop, cuts=plan.cuts or ())
+
+
+def changed_references(earlier: Manifest, plan: Manifest) -> list[int]:
+    """The frames of the reference masks that came, went or are others, ascending."""
+    meanings = [
+        {at: record.meaning for at, record in manifest.references.items()}
+        for manifest in (earlier, plan)
+    ]
+    # by content and by what the colours mean: a file that was only moved changes no frame
+    return [
+        at
+        for at in sorted({*earlier.references, *plan.references})
+        if meanings[0].get(at) != meanings[1].get(at)
+    ]
 
 
 def _readable_manifest(workspace: ClipWorkspace) -> Manifest | None:

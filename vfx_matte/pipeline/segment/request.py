@@ -10,6 +10,7 @@ from pathlib import Path
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Mask, ObjectLabel
 from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.records import rounded
 from vfx_matte.pipeline.segment.cuts import CutOptions
 from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.settings.options import PathsSettings, RenderSettings, SegmentSettings
@@ -117,6 +118,26 @@ def refuse_both_ways(*, fresh: bool, resume: bool, update: bool = False) -> None
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedFrames:
+    """Frames whose masks an update changed although the new masks do not explain it."""
+
+    object_id: int
+    """The object."""
+
+    start: int
+    """The first frame's number."""
+
+    stop: int
+    """The number after the last frame's."""
+
+    worst: int
+    """The number of the frame with the largest change beyond what is expected."""
+
+    percent: float = field(metadata=rounded(1))
+    """How much of the object changed there: 100 (1 - IoU) of the masks before and after."""
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentResult:
     """What a run made."""
 
@@ -140,6 +161,9 @@ class SegmentResult:
 
     propagator: str
     """The name of the propagator."""
+
+    changed: tuple[ChangedFrames, ...]
+    """Frames that an update changed although the new masks do not explain it."""
 
     seconds: float
     """How long the run took."""

@@ -22,6 +22,7 @@ from vfx_matte.pipeline.next_steps import workspace_option
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.segment.ahead import Begun, RunAhead, begin
 from vfx_matte.pipeline.segment.begun import as_begun
+from vfx_matte.pipeline.segment.changes import describe_change, unexplained_changes
 from vfx_matte.pipeline.segment.cuts import frames_left_empty
 from vfx_matte.pipeline.segment.driver_inputs import (
     FinishedMasks,
@@ -38,6 +39,7 @@ from vfx_matte.pipeline.segment.parts import (
 )
 from vfx_matte.pipeline.segment.plan import SegmentPlan, plan_segment
 from vfx_matte.pipeline.segment.request import (
+    ChangedFrames,
     SegmentRequest,
     SegmentResult,
     refuse_both_ways,
@@ -197,6 +199,9 @@ def run_segment(
         sharing: among which processes; see `segment_clip`.
         kept: of runs of the same plan before this one, with other frames; this one leaves its own.
     """
+    # what an update replaces, before its first mask does
+    earlier = plan.workspace.manifest() if plan.request.update else None
+    changed: tuple[ChangedFrames, ...] = ()
     # the run holds the lock of the folder, and saves its progress on every way out
     with plan.start() as run:
         if not run.is_alone:
@@ -231,6 +236,10 @@ def run_segment(
             _join(unseen, found)
         if missing:
             _notify_doubts(run, unseen, reporter)
+        if missing and is_whole and earlier is not None:
+            changed = unexplained_changes(earlier, run.manifest, plan.workspace)
+            for one in changed:
+                reporter.notify(describe_change(one, plan.clip.path, plan.workspace.folder.parent))
     number = plan.manifest.timeline.number
     return SegmentResult(
         masks=plan.workspace.masks_folder,
@@ -240,6 +249,7 @@ def run_segment(
         taken_in=taken_in,
         objects={object_id: hex_color(color) for object_id, color in plan.manifest.objects.items()},
         propagator=plan.propagator.name,
+        changed=changed,
         seconds=time.monotonic() - plan.began,
     )
 
