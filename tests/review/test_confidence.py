@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -32,7 +33,9 @@ def test_stretches_bridge_gaps_and_leave_out_single_frames() -> None:
     values[10:14] = [70, 60, 65, 70]
     values[16:18] = [50, 74]  # three frames later: the same stretch
     values[30:33] = [UNKNOWN, 20, UNKNOWN]
-    assert uncertain_stretches(values, first_frame=100) == [Stretch(110, 118, 116)]
+    # six frames below the limit, the worst 28 per cent
+    (one,) = uncertain_stretches(values, first_frame=100)
+    assert one == Stretch(110, 118, 116, pytest.approx((1 + 28 / 25) * 6**0.5))
 
 
 @given(st.lists(st.integers(UNKNOWN, 100), max_size=60))
@@ -105,12 +108,24 @@ def test_nothing_is_carried_over_a_cut(
 def test_lines_name_at_most_three_stretches_an_object() -> None:
     values = ([50] * 4 + [99] * 10) * 5
     lines = list(doubts({1: values, 2: [99] * 70}, {1: [], 2: [3, 4, 5, 9]}, (), first_frame=0))
-    assert len(lines) == 4
+    assert len(lines) == 5
+    assert "qc" in lines[4]
     assert "object 2 is not seen on 4 frames, 3 to 5" in lines[0]
     (line,) = doubts({}, {1: [14]}, (), first_frame=0, number=lambda index: index + 1000)
     # how an option is spelled is each door's own
     assert line.startswith("object 1 is not seen on frame 1014; if it is there, give a mask of it")
     assert "1014=mask.png" in line
+
+
+def test_what_matters_most_comes_first_and_frames_without_the_object_are_no_doubt() -> None:
+    one, other = [99] * 60, [99] * 60
+    one[10:20] = [70] * 10
+    other[40:50] = [30] * 10
+    other[0:8] = [1] * 8
+    lines = list(doubts({1: one, 2: other}, {1: [], 2: list(range(8))}, (), first_frame=0))
+    assert [re.findall("frame (\\d+)", line) for line in lines[1:3]] == [["40"], ["10"]]
+    assert lines[1].startswith("object 2 is uncertain on frames 40 to 49")
+    assert len(lines) == 4
 
 
 def test_a_run_keeps_confidence_and_names_the_doubtful_frames(

@@ -26,6 +26,7 @@ from support.rolling import TICKS, film, put, segment_truly
 from vfx_matte.masks import Image, Mask, Palette
 from vfx_matte.media.readers.video import VideoReader
 from vfx_matte.media.writers.synthetic import make_clip as make_film
+from vfx_matte.pipeline.confidence import doubts
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace import save_mask
 
@@ -203,6 +204,23 @@ def test_low_confidence_is_named_from_the_manifest(rolled: CommandLine) -> None:
     assert one["frame"] == 25
     assert (one["start"], one["stop"]) >= (20, 30)
     assert "uncertain: 50 %" in one["what"]
+
+
+def test_segment_and_qc_rank_what_the_run_doubts_alike(rolled: CommandLine) -> None:
+    """Another order, or another frame of the same place, would look like a contradiction."""
+    path = Path("workspace/ball/manifest.json")
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    values = [100] * 4 + [70] * 9 + [100] * 12 + [60, 40, 40, 61] + [100] * (FRAMES - 29)
+    facts["confidence"] = {"1": [item for value in values for item in (value, 1)]}
+    # masks between them, as what is uncertain is carried on
+    for index in (15, FRAMES - 1):
+        facts["references"][str(index)] = facts["references"]["0"]
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    found = check(rolled)["problems"]
+    assert [one["kinds"] for one in found] == [["confidence"]] * 2
+    lines = doubts({1: values}, {1: []}, (0, 15, FRAMES - 1), first_frame=0)
+    named = [int(frame) for line in lines for frame in re.findall(r"near frame (\d+)", line)]
+    assert [one["frame"] for one in found] == named == [26, 4]
 
 
 def test_what_leaves_the_picture_is_no_fault(cli: CommandLine) -> None:

@@ -52,10 +52,10 @@ def test_the_notice_says_where_to_look_and_what_to_do(masks: CommandLine) -> Non
     ran = masks("segment", "clip.mp4", *words, "--update")
     (note,) = [line for line in ran.notes if "explain" in line]
     assert "object 1 changed by up to 40 % on frames 3 to 6, more than the new masks" in note
-    assert "vfx-matte overlay clip.mp4 --frame 3" in note
+    assert "look at frame 3" in note
     assert "--mask 3=mask.png" in note
-    assert "look at" in ran.stdout
-    masks("overlay", "clip.mp4", "--frame", "3")
+    assert "vfx-matte overlay --frame 3" in ran.stdout
+    masks("overlay", "--frame", "3")
 
 
 def test_a_correction_that_changes_what_lies_around_it_is_not_mentioned(

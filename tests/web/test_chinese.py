@@ -80,7 +80,7 @@ FINDINGS = ("MEASURES", "advise", "_area_jump", "_usually", "_MAY_BE_OPEN")
 # of the curves in a report
 DRAWN = (
     "Edge on the picture", "Width of the soft edge", "in pixels",
-    "area of enclosed background, as a part of the object's",
+    "area of holes along which the picture has no edge, as a part of the object's",
     "area of small loose pieces, as a part of the object's",
     "how much of the mask is expected to be right; what went wrong on the way counts too",
     "part of the picture that the mask covers; dots where it jumps",
@@ -189,8 +189,8 @@ SAID = {
     "lost 21 % of its area against the frames before; flickers: 6.0 % of its area changes on this"
     " frame alone (usually 0.5 %)": "面积比之前的帧减少了 21 %；闪烁：仅此一帧就有 6.0 % 的面积变化"
     " （通常 0.5 %）",
-    "has 2 holes, 3.0 % of its area (usually 0.0 %)": "有 2 个空洞，占其面积的 3.0 %"
-    " （通常 0.0 %）",
+    "has 2 holes without an edge in the picture, 3.0 % of its area (usually 0.0 %)": "有 2 个空洞，"
+    "画面在其边缘处没有轮廓，占其面积的 3.0 % （通常 0.0 %）",
     SPELL(f"render with {option('fill_holes', 200)}, or paint a mask on frame 7"): "请用"
     " “填补空洞” = 200 渲染，或在第 7 帧绘制遮罩",
     "built-in propagator (no weights needed)": "内置 传播器（不需要权重）",
@@ -203,6 +203,18 @@ SAID = {
         " across"
     ): "遮罩在切点处停止，第 9 (0:00.360) 帧；命令行的 --cuts ignore 可让遮罩跨过切点",
     "frames made again: 4 to 9; the others stay as they are": "重新生成的帧：4 至 9；其余保持不变",
+    SPELL(
+        "object 1 changed by up to 40 % on frames 3 to 6, more than the new masks explain: look"
+        " at frame 3, and if it was right before, give a mask of it:"
+        f" {option('mask', '3=mask.png')}; earlier masks are in masks.previous"
+    ): (
+        "对象 1 在第 3 至 6 帧变化达 40 %，超出新遮罩能解释的范围：请查看第 3 帧，"
+        "如果之前是对的，请给这一帧加遮罩：在第 3 帧“点选”；之前的遮罩在 masks.previous 中"
+    ),
+    SPELL(
+        f"these are what the run itself doubts, the most first; {command('qc')} measures the"
+        " masks, too, and ranks both together"
+    ): "以上是运行本身存疑之处，最可疑的在前；“问题”还会测量遮罩，并把两者一起排序",
     SPELL(f"make them: {command('segment', 'a.mp4')}"): "请生成：“双向传播”",
     SPELL(
         "object 1 is uncertain on frames 1 to 11: look there, and if it is wrong add a mask near"

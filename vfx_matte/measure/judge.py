@@ -98,6 +98,11 @@ class Finding:
         return self.spots[0].severity
 
 
+def weigh(severity: float, frames: int) -> float:
+    """How much a finding matters: by its worst severity, and by how many frames stand out."""
+    return severity * math.sqrt(frames)
+
+
 def judge(values: Series, rule: Rule) -> Judged:
     """Compare the values of a measure with their own median and spread; see the module.
 
@@ -224,7 +229,7 @@ def _finding(object_id: int, group: Sequence[Spot], shot: range, avoid: frozense
         neighbours = (frame - 1, frame + 1)
         frame = next((at for at in neighbours if at in shot and at not in avoid), frame)
     reasons = tuple(sorted(worst_of.values(), key=lambda one: -one.severity))
-    weight = reasons[0].severity * math.sqrt(len(of_frame))
+    weight = weigh(reasons[0].severity, len(of_frame))
     start, stop = min(frame, *of_frame), max(frame, *of_frame) + 1
     return Finding(object_id, start, stop, frame, weight, reasons, tuple(sorted(of_frame)))
 
@@ -241,6 +246,6 @@ def merged(found: Sequence[Finding]) -> list[Finding]:
 def _joined(one: Finding, other: Finding) -> Finding:
     reasons = tuple(sorted((*one.spots, *other.spots), key=lambda spot: -spot.severity))
     frames = tuple(sorted({*one.frames, *other.frames}))
-    weight = reasons[0].severity * math.sqrt(len(frames))
+    weight = weigh(reasons[0].severity, len(frames))
     start, stop = min(one.start, other.start), max(one.stop, other.stop)
     return Finding(one.object_id, start, stop, one.frame, weight, reasons, frames)

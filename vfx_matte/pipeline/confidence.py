@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vfx_matte.wording import option
+from vfx_matte.measure.judge import weigh
+from vfx_matte.wording import command, option
 from vfx_matte.workspace import UNKNOWN, Ranges, to_ranges
 
 LOW_CONFIDENCE = 78
@@ -16,6 +17,10 @@ On ten DAVIS 2016 sequences, each walked in three ways, 11 % of the built-in pro
 were below before witnesses counted (`propagate.confidence`); 61 % of these overlapped the truth by
 less than 0.7, and of all that overlapped by less than 0.6 44 % were below. With them it is 19 to 24
 % after one mask (docs/builtin.md).
+"""
+_SEVERITY_STEP = 25.0
+"""Per cent below LOW_CONFIDENCE that raise the severity by 1: nothing expected to be right (0 %)
+weighs about as much as three times a limit.
 """
 # the share of what is missing to certainty that comes back with each further frame; fitted to the
 # true overlaps of the same sequences, see `path_confidence`
@@ -34,6 +39,15 @@ class Stretch:
     """The frame after the last one."""
     worst: int
     """The least certain one."""
+    weight: float
+    """How much it matters, as findings of `qc` are ranked: `measure.judge.weigh` of the severity of
+    the worst frame and the number of uncertain ones.
+    """
+
+
+def severity(confidence: float) -> float:
+    """How bad a confidence below LOW_CONFIDENCE is, per cent, on the scale of `measure.judge`."""
+    return 1 + (LOW_CONFIDENCE - confidence) / _SEVERITY_STEP
 
 
 def path_confidence(
@@ -111,10 +125,12 @@ def uncertain_stretches(
     ]
     found = []
     for start, stop in to_ranges([*low, *bridged]):
-        known = [index for index in range(start, stop) if confidence[index] != UNKNOWN]
-        if stop - start >= _SHORTEST_FRAMES:
-            worst = min(known, key=lambda index: confidence[index])
-            found.append(Stretch(start + first_frame, stop + first_frame, worst + first_frame))
+        if stop - start < _SHORTEST_FRAMES:
+            continue
+        known = [index for index in range(start, stop) if UNKNOWN < limited[index] < LOW_CONFIDENCE]
+        worst = min(known, key=lambda index: limited[index])
+        weight = weigh(severity(limited[worst]), len(known))
+        found.append(Stretch(start + first_frame, stop + first_frame, worst + first_frame, weight))
     return found
 
 
@@ -127,7 +143,7 @@ def doubts(
     cuts: Collection[int] = (),
     number: Callable[[int], int] = int,
 ) -> Iterator[str]:
-    """Notices about frames that should be looked at.
+    """Notices about frames that should be looked at, those that matter most first.
 
     Args:
         confidence: object id → per cent of each frame from `first_frame` on.
@@ -151,19 +167,26 @@ def doubts(
                 f" {number(stop - 1)} the longest stretch; if it is there, give a mask of one of"
                 f" them: {option('mask', f'{number((start + stop) // 2)}=mask.png')}"
             )
+    found = []
     for object_id, values in confidence.items():
-        # the longest ones first, as they are what a single further mask mends most of
-        stretches = sorted(
-            uncertain_stretches(values, references, first_frame=first_frame, cuts=cuts),
-            key=lambda stretch: stretch.start - stretch.stop,
+        # of frames that do not show it is spoken above
+        seen = list(values)
+        for index in unseen.get(object_id, ()):
+            seen[index - first_frame] = UNKNOWN
+        stretches = uncertain_stretches(seen, references, first_frame=first_frame, cuts=cuts)
+        stretches.sort(key=lambda one: -one.weight)
+        found += [(one, object_id) for one in stretches[:_NAMED_STRETCHES]]
+    for one, object_id in sorted(found, key=lambda pair: (-pair[0].weight, pair[0].start)):
+        yield (
+            f"object {object_id} is uncertain on frames {number(one.start)} to"
+            f" {number(one.stop - 1)}: look there, and if it is wrong add a mask near frame"
+            f" {number(one.worst)}: {option('mask', f'{number(one.worst)}=mask.png')}"
         )
-        # the longest ones, in the order of the clip
-        for one in sorted(stretches[:_NAMED_STRETCHES], key=lambda one: one.start):
-            yield (
-                f"object {object_id} is uncertain on frames {number(one.start)} to"
-                f" {number(one.stop - 1)}: look there, and if it is wrong add a mask near frame"
-                f" {number(one.worst)}: {option('mask', f'{number(one.worst)}=mask.png')}"
-            )
+    if found:
+        yield (
+            f"these are what the run itself doubts, the most first; {command('qc')} measures the"
+            " masks, too, and ranks both together"
+        )
 
 
 def _longest(ranges: Ranges) -> tuple[int, int]:

@@ -268,7 +268,7 @@ def segment(
         ("next", "vfx-matte greenback | maskvideo | alpha | overlay"),
     ]
     if done.changed:
-        # notices say more
-        frames = ", ".join(f"{one.start} to {one.stop - 1}" for one in done.changed)
-        summary.insert(2, ("look at", f"frames {frames}: changed more than the new masks explain"))
+        # notices say more of each
+        looks = " | ".join(f"vfx-matte overlay --frame {one.worst}" for one in done.changed)
+        summary.insert(2, ("look at", looks))
     table(f"Segmented {path.name}", ("", ""), summary)

@@ -29,7 +29,12 @@ from vfx_matte.measure.registry import advise, describe
 from vfx_matte.measure.series import passing_the_border
 from vfx_matte.media.frames import Frame
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
-from vfx_matte.pipeline.confidence import LOW_CONFIDENCE, path_confidence, uncertain_stretches
+from vfx_matte.pipeline.confidence import (
+    LOW_CONFIDENCE,
+    path_confidence,
+    severity,
+    uncertain_stretches,
+)
 from vfx_matte.pipeline.next_steps import (
     clock,
     correct_command,
@@ -49,11 +54,6 @@ from vfx_matte.pipeline.segment.cuts import shots as split_shots
 from vfx_matte.shots import ShotDetector
 from vfx_matte.wording import option
 from vfx_matte.workspace import UNKNOWN, Soft
-
-_CONFIDENCE_STEP = 25.0
-"""Per cent below LOW_CONFIDENCE that raise the severity by 1: nothing expected to be right (0 %)
-weighs about as much as three times a limit.
-"""
 
 _CROSSING_SEVERITY = 5.0
 """An object that runs over a cut has no measure to grade it by: before all but the worst others,
@@ -238,7 +238,7 @@ def _doubtful(
                     yield Spot(
                         frame,
                         "confidence",
-                        1 + (LOW_CONFIDENCE - value) / _CONFIDENCE_STEP,
+                        severity(value),
                         value,
                         LOW_CONFIDENCE,
                     )

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from vfx_matte.masks import overlap
-from vfx_matte.pipeline.next_steps import workspace_option
 from vfx_matte.pipeline.sampling import evenly
 from vfx_matte.pipeline.segment.plan import affected_frames, changed_references
 from vfx_matte.pipeline.segment.request import ChangedFrames
-from vfx_matte.wording import command, option
+from vfx_matte.wording import option
 from vfx_matte.workspace import ClipWorkspace, Manifest, load_mask, to_ranges
 
 MOST_COMPARED = 120
@@ -73,17 +71,13 @@ def unexplained_changes(
     )
 
 
-def describe_change(one: ChangedFrames, clip: Path, workspace: Path) -> str:
+def describe_change(one: ChangedFrames) -> str:
     """What to say about frames that changed, and what to do."""
-    frames = (
-        f"frame {one.start}" if one.stop - one.start == 1 else f"frames {one.start} to"
-        f" {one.stop - 1}"
-    )  # fmt: skip
-    look = command("overlay", clip, frame=one.worst, **workspace_option(workspace))
     return (
-        f"object {one.object_id} changed by up to {one.percent:.0f} % on {frames}, more than the"
-        f" new masks explain: look there ({look}), and if it was right before, give a mask of it:"
-        f" {option('mask', f'{one.worst}=mask.png')}; earlier masks are in masks.previous"
+        f"object {one.object_id} changed by up to {one.percent:.0f} % on frames {one.start} to"
+        f" {one.stop - 1}, more than the new masks explain: look at frame {one.worst}, and if it"
+        f" was right before, give a mask of it: {option('mask', f'{one.worst}=mask.png')}; earlier"
+        " masks are in masks.previous"
     )
 
 

@@ -239,7 +239,7 @@ def run_segment(
         if missing and is_whole and earlier is not None:
             changed = unexplained_changes(earlier, run.manifest, plan.workspace)
             for one in changed:
-                reporter.notify(describe_change(one, plan.clip.path, plan.workspace.folder.parent))
+                reporter.notify(describe_change(one))
     number = plan.manifest.timeline.number
     return SegmentResult(
         masks=plan.workspace.masks_folder,
