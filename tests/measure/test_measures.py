@@ -25,12 +25,14 @@ from vfx_matte.measure.judge import (
     spots,
 )
 from vfx_matte.measure.measures import (
+    changed_sides,
     count_flicker,
     edge_agreement,
     edge_width,
     filling,
     motion,
     pieces,
+    unchanged,
     warped,
 )
 from vfx_matte.measure.meter import Meter, ObjectMeasures
@@ -247,10 +249,62 @@ def test_overlap_is_high_for_a_mask_that_moves_with_the_picture_and_low_for_one_
     assert jumped[5] < 0.05
 
 
+def test_a_piece_changes_sides_where_the_mask_changes_and_the_picture_does_not() -> None:
+    """A lost foot is lost once, on a frame that shows it as the one before does."""
+    whole = [big(100 + 4 * index) for index in range(8)]
+    along = measured(list(whole), moving=True)
+    assert math.isnan(along.sides[0])
+    assert along.sides[1:].tolist() == [0] * 7
+    cut = [mask.copy() for mask in whole]
+    for index in range(5, 8):
+        cut[index][160:] = 0
+    lost = measured(list(cut), moving=True).sides
+    part = np.count_nonzero(whole[5][160:]) / np.count_nonzero(cut[5])
+    assert lost[5] == pytest.approx(-part, rel=0.1)
+    assert lost[[1, 2, 3, 4, 6, 7]].tolist() == [0] * 6
+    found = measured(list(reversed(cut)))  # it stands still, and its mask moves
+    assert found.sides[3] > 0.03
+    judged = judge_object(measured(list(cut), moving=True), [range(8)])["sides"]
+    assert np.flatnonzero(judged.severity > 1).tolist() == [5]
+    lines = describe(Spot(5, "sides", 2.0, 0.11, 0.0), measured(list(cut), moving=True))
+    assert lines == "loses a piece, 11 % of its area, though the picture there stays the same"
+
+
+def test_pieces_that_change_sides_are_no_trembling_edges_nor_what_the_picture_changes() -> None:
+    now, same = big(100) > 0, np.ones((270, 480), bool)
+    expected = now.copy()
+    expected[160:] = False
+    missing = int(np.count_nonzero(now[160:]))
+    assert changed_sides(now, expected, same) == pytest.approx(missing, rel=0.05)
+    assert changed_sides(expected, now, same) == pytest.approx(-missing, rel=0.05)
+    assert changed_sides(now, expected, ~same) == 0
+    assert changed_sides(now, big(102) > 0, same) == 0
+    # of a small object a few pixels are no piece
+    small = disc(50, 50, 6, (90, 160)) > 0
+    less = small.copy()
+    less[46:49, 46:50] = False
+    assert changed_sides(small, less, np.ones((90, 160), bool)) == 0
+    assert changed_sides(now, now, same) == 0
+
+
+def test_the_picture_stays_where_the_flow_brings_the_same() -> None:
+    before = texture(3)
+    now = np.roll(before, 4, axis=1)
+    now[100:140, 200:260] = 255 - now[100:140, 200:260]
+    flow = np.zeros((*now.shape[:2], 2), np.float32)
+    flow[..., 0] = -4
+    found = unchanged(now, before, flow)
+    assert found[:90, 8:-8].all()
+    assert not found[:, :4].any()
+    assert found[110:130, 210:250].mean() < 0.3
+    assert unchanged(now, before, 0 * flow).mean() < 0.9
+
+
 def test_frames_without_a_mask_are_not_known_and_break_what_compares() -> None:
     found = measured([big(100), big(100), None, big(100), big(100), big(100), big(100)])
     assert math.isnan(found.area_px[2])
     assert np.isnan(found.overlap[[0, 2, 3]]).all()
+    assert np.isnan(found.sides[[0, 2, 3]]).all()
     assert np.isnan(found.flicker_px[[0, 1, 2, 3, 6]]).all()
     assert found.flicker_px[[4, 5]].tolist() == [0, 0]
     found.separate([5])

@@ -79,6 +79,9 @@ FINDINGS = ("MEASURES", "advise", "_area_jump", "_usually", "_MAY_BE_OPEN")
 
 # of the curves in a report
 DRAWN = (
+    "Pieces that change sides",
+    "the largest one that joins or leaves the object though the picture there stays the same, as a"
+    " part of its area",
     "Edge on the picture", "Width of the soft edge", "in pixels",
     "area of holes along which the picture has no edge, as a part of the object's",
     "area of small loose pieces, as a part of the object's",

@@ -47,6 +47,12 @@ _NEAR_PX, _FAR_PX = 4, 9
 _MARGIN = np.array([1, 1, 0, 0, 0], np.int32)
 # a shorter edge is as much noise as edge
 _LEAST_EDGE_PX = 24
+# a picture that differs by less in every channel, in code values after a slight blur, is the same;
+# brightness alone would not see a red ball before a green wall
+_SAME = 10
+# a piece that changes sides is at least so wide, as a part of the square root of the object's area,
+# and so large: edges tremble
+_PIECE_WIDTH, _LEAST_PIECE_PX = 0.04, 16
 # OpenCV's DIS refuses smaller pictures
 _LEAST_FLOW_PX = 16
 
@@ -281,6 +287,67 @@ def warped(mask: Mask, flow: Floats) -> Mask:
         mask, x + flow[..., 0], y + flow[..., 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
     )
     return np.asarray(moved, np.uint8)
+
+
+def unchanged(now: Image, before: Image, flow: Floats) -> Bools:
+    """Where the picture shows what the flow brings from the frame before.
+
+    Args:
+        now: uint8 (H, W, 3) R'G'B'.
+        before: the same.
+        flow: float32 (H, W, 2), as `motion` gives it.
+
+    Returns:
+        bool (H, W); what comes from outside of the picture is new.
+    """
+    height, width = flow.shape[:2]
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    x += flow[..., 0]
+    y += flow[..., 1]
+    soft, past = (cv2.GaussianBlur(colors, (0, 0), 1.0) for colors in (now, before))
+    brought = cv2.remap(past, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    known = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+    return np.asarray((cv2.absdiff(soft, brought).max(axis=2) < _SAME) & known, np.bool_)
+
+
+def changed_sides(now: Bools, expected: Bools, same: Bools) -> int:
+    """How large a piece joins or leaves an object although the picture there stays the same: before
+    it or after it, its mask is wrong.
+
+    Args:
+        now: bool (H, W), the object.
+        expected: bool (H, W), the object on the frame before, warped to this one.
+        same: bool (H, W), see `unchanged`.
+
+    Returns:
+        The area of the largest piece, px: above 0 = it joins, below 0 = it leaves.
+    """
+    area = int(np.count_nonzero(now))
+    radius = max(1, round(_PIECE_WIDTH / 2 * math.sqrt(area)))
+    size = (2 * radius + 1,) * 2
+    kernel = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, size), np.uint8)
+    joined, left = (
+        _largest_piece((one & ~other & same).astype(np.uint8), kernel)
+        for one, other in ((now, expected), (expected, now))
+    )
+    largest = max(joined, left)
+    if largest < _LEAST_PIECE_PX:
+        return 0
+    return joined if joined >= left else -left
+
+
+def _largest_piece(inside: Mask, kernel: Mask) -> int:
+    """The area of the largest piece that holds the kernel somewhere."""
+    x, y, width, height = cv2.boundingRect(inside)
+    if not width:
+        return 0
+    own = np.ascontiguousarray(inside[y : y + height, x : x + width])
+    core = cv2.erode(own, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    if not core.any():
+        return 0
+    opened = np.asarray(cv2.dilate(core, kernel), np.uint8) & own
+    count, _, found, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
+    return int(found[1:count, cv2.CC_STAT_AREA].max())
 
 
 def slopes(gray: Gray) -> Floats:

@@ -19,12 +19,14 @@ from vfx_matte.measure.measures import (
     EDGE_LINES,
     Bools,
     Gray,
+    changed_sides,
     count_flicker,
     edge_agreement,
     edge_width,
     filling,
     motion,
     pieces,
+    unchanged,
     warped,
 )
 
@@ -49,6 +51,10 @@ class ObjectMeasures:
     """0 = not on the frame; NaN = the frame has no mask."""
     overlap: Series
     """Intersection over union, 0 … 1, with the mask of the frame before, warped by optical flow."""
+    sides: Series
+    """The largest piece that joins (above 0) or leaves (below 0) the object though the picture
+    there stays the same, as a part of the object's area, see `measures.changed_sides`.
+    """
     holes: Series
     """How many, see `measures.pieces`."""
     holes_px: Series
@@ -92,7 +98,7 @@ class ObjectMeasures:
             cuts: frames that begin a shot.
         """
         for cut in cuts:
-            self.overlap[cut] = np.nan
+            self.overlap[cut] = self.sides[cut] = np.nan
             # flicker looks at both neighbours
             self.flicker_px[cut - 1 : cut + 1] = np.nan
 
@@ -107,8 +113,14 @@ class _SmallFrame:
     """Object ids."""
     picture: Gray
     """Its brightness."""
+    colors: Image
+    """The same in colours, R'G'B'."""
     expected: Mask | None
     """The mask of the frame before it, warped to it; None when there is no such frame."""
+    same: Bools | None
+    """Where the picture is as on the frame before, see `measures.unchanged`; None when that has no
+    mask.
+    """
 
 
 class Meter:
@@ -142,9 +154,9 @@ class Meter:
             return
         edges = _gray(image, EDGE_LINES)
         picture = _shrunk(edges, MOTION_LINES)
-        now = _SmallFrame(
-            index, _nearest(mask, picture.shape), picture, self._expected_mask(index, picture)
-        )
+        small = _nearest(mask, picture.shape)
+        colors = _small_colors(image, picture.shape)
+        now = _SmallFrame(index, small, picture, colors, *self._brought(index, picture, colors))
         lines = _nearest(mask, edges.shape)
         # what the frame alone shows; areas on the mask as it is
         for object_id, found in self.objects.items():
@@ -175,17 +187,19 @@ class Meter:
         self._measure_flicker(now, mask.size / now.mask.size)
         self._past = now
 
-    def _expected_mask(self, index: int, picture: Gray) -> Mask | None:
+    def _brought(
+        self, index: int, picture: Gray, colors: Image
+    ) -> tuple[Mask | None, Bools | None]:
+        """What the frame before brings to a frame: its warped mask, and where the picture stays."""
         before = self._past
         # frames that were left out, as where a range begins anew
         if before is None or before.index != index - 1:
-            return None
+            return None, None
         # what is empty stays empty, wherever it moves
-        return (
-            warped(before.mask, motion(picture, before.picture))
-            if before.mask.any()
-            else before.mask
-        )
+        if not before.mask.any():
+            return before.mask, None
+        flow = motion(picture, before.picture)
+        return warped(before.mask, flow), unchanged(colors, before.colors, flow)
 
     def _measure_overlap(self, now: _SmallFrame) -> None:
         if now.expected is None or not now.expected.any() or not now.mask.any():
@@ -196,6 +210,9 @@ class Meter:
             union = np.count_nonzero(there | here)
             if union >= LEAST_OVERLAP_PX:
                 found.overlap[now.index] = np.count_nonzero(there & here) / union
+            if now.same is not None and union >= LEAST_OVERLAP_PX and here.any():
+                piece = changed_sides(here, there, now.same)
+                found.sides[now.index] = piece / np.count_nonzero(here)
 
     def _measure_flicker(self, after: _SmallFrame, scale: float) -> None:
         """Measure the flicker of the frame before, now that the one after it is known.
@@ -228,6 +245,15 @@ def _gray(image: Image, lines: int) -> Gray:
             cv2.cvtColor(np.ascontiguousarray(image[::step, ::step]), cv2.COLOR_RGB2GRAY), np.uint8
         ),
         lines,
+    )
+
+
+def _small_colors(image: Image, shape: tuple[int, ...]) -> Image:
+    """A picture at MOTION_LINES: uint8 (h, w, 3)."""
+    step = max(1, image.shape[0] // (2 * MOTION_LINES))
+    size = shape[1], shape[0]
+    return np.asarray(
+        cv2.resize(image[::step, ::step], size, interpolation=cv2.INTER_AREA), np.uint8
     )
 
 

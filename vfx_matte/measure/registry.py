@@ -214,6 +214,30 @@ MEASURES: Mapping[Kind, QcMeasure] = {
             span=(0, 100),
         ),
     ),
+    "sides": QcMeasure(
+        title="a piece changes sides",
+        reason=lambda spot, measures, _: (
+            f"{'takes in' if measures.sides[spot.frame] > 0 else 'loses'} a piece,"
+            f" {_percent(spot.value)} of its area, though the picture there stays the same"
+        ),
+        rule=Rule(1, 0.01),
+        series=lambda measures, _s, _p: np.abs(measures.sides),
+        # what comes into the picture is new
+        skips_passing=True,
+        curve=Curve(
+            "Pieces that change sides",
+            "the largest one that joins or leaves the object though the picture there stays the"
+            " same, as a part of its area",
+            lambda measures, _: 100 * np.abs(measures.sides.astype(np.float64)),
+            digits=1,
+        ),
+        advice=lambda number: (
+            f"look at frame {number} and the one before: one of them is wrong there; paint a mask"
+            " of that"
+        ),
+        # holes and specks that come and go change sides
+        is_repaired_along=True,
+    ),
     # found where the run itself is uncertain, by a fixed limit; its curve needs the run's values
     "confidence": QcMeasure(
         title="uncertain",
