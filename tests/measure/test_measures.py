@@ -469,6 +469,7 @@ def test_advice_is_to_repair_what_renders_can_and_to_paint_what_they_cannot() ->
     measures.faults_px[3], measures.edgeless_px[3] = 132, 900
     measures.open_px[3] = 768
     assert advise(finding("holes"), measures).startswith("look there: the holes may be background")
+    assert advise(finding("holes", "sides"), measures).startswith("look there: the holes may be")
     measures.fault_px[3] = 0
     assert "fill-holes" not in typed(advise(finding("holes"), measures))
     assert advise(finding("holes"), measures).startswith("look there: the holes may be background")

@@ -112,3 +112,11 @@ def test_nothing_is_carried_over_a_cut(masks: CommandLine) -> None:
     worked(masks, "5=full.png", "10=cut.png", more=words)
     more = (*words, "--update")
     assert worked(masks, "5=full.png", "10=full.png", more=more)["changed"] == []
+
+
+def test_a_mask_that_was_lost_or_damaged_is_not_compared(masks: CommandLine) -> None:
+    worked(masks, "0=full.png")
+    Path("workspace/clip/masks/0000003.png").unlink()
+    Path("workspace/clip/masks/0000004.png").write_bytes(b"no picture")
+    (one,) = worked(masks, "0=full.png", "8=cut.png", more=("--update",))["changed"]
+    assert (one["start"], one["stop"], one["worst"]) == (5, 7, 5)

@@ -118,7 +118,7 @@ def advise(finding: Finding, measures: ObjectMeasures, frame_number: FrameNumber
         # most of what stands out
         opened = measures.open_px[frames]
         opened = opened[opened > 0] if "fill_holes" in sizes else opened[:0]
-        alone = len(kinds) == 1 and "fill_holes" in sizes
+        alone = list(sizes) == ["fill_holes"]
         few = 2 * measures.faults_px[frames].sum() < measures.edgeless_px[frames].sum()
         if not options or (alone and few):
             return f"{_MAY_BE_OPEN}; if not, paint a mask on frame {number}"

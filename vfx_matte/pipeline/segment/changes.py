@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from vfx_matte.errors import MaskError
 from vfx_matte.masks import overlap
 from vfx_matte.pipeline.sampling import evenly
 from vfx_matte.pipeline.segment.plan import affected_frames, changed_references
@@ -43,7 +44,7 @@ def unexplained_changes(
         The largest changes, in the order of the clip; none where the objects are others.
 
     Raises:
-        MaskError: a mask cannot be read.
+        MaskError: a mask of the update cannot be read.
     """
     changed = changed_references(earlier, made)
     # an id may be another subject now
@@ -58,8 +59,9 @@ def unexplained_changes(
         expected = _expected(parts, set(made.references) - set(changed), changed, made.cuts or ())
         beyond = {at: parts[at] - expected[at] for at in parts}
         number = made.timeline.number
-        for first, last in _stretches([beyond[at] > UNEXPLAINED for at in compared]):
-            span = compared[first : last + 1]
+        frames = list(beyond)
+        for first, last in _stretches([beyond[at] > UNEXPLAINED for at in frames]):
+            span = frames[first : last + 1]
             worst = max(span, key=lambda at: beyond[at])
             record = ChangedFrames(
                 object_id, number(span[0]), number(span[-1]) + 1, number(worst), 100 * parts[worst]
@@ -89,10 +91,12 @@ def _changes(
     for at in compared:
         name = workspace.mask_path(made.timeline.number(at)).name
         before = workspace.previous_masks_folder / name
-        # taken away by somebody, or of an update that was stopped and begun anew
-        if not before.is_file():
+        # lost or damaged before: it is made again, and there is nothing to compare it with
+        try:
+            old = load_mask(before)
+        except MaskError:
             continue
-        old, new = load_mask(before), load_mask(workspace.masks_folder / name)
+        new = load_mask(workspace.masks_folder / name)
         for object_id, parts in changes.items():
             parts[at] = 1 - overlap(old == object_id, new == object_id)
     return changes
