@@ -178,6 +178,43 @@ def test_what_stands_out_becomes_objects(here: CommandLine) -> None:
     assert set(np.unique(four)) == {0, 1, 2, 3}
 
 
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_a_still_replaces_its_own_earlier_one_and_nobody_elses_picture(
+    here: CommandLine, suffix: str
+) -> None:
+    here("frame", "clip.mp4", "-o", f"own.{suffix}")
+    first = Path(f"own.{suffix}").read_bytes()
+    here("frame", "clip.mp4", "--at", "5", "-o", f"own.{suffix}")
+    assert Path(f"own.{suffix}").read_bytes() != first
+    Image.new("RGB", (WIDTH, HEIGHT)).save(f"photo.{suffix}")
+    photo = Path(f"photo.{suffix}").read_bytes()
+    ran = here.fails("frame", "clip.mp4", "-o", f"photo.{suffix}", code=2)
+    assert "was not made by vfx-matte frame" in ran.error
+    assert "-o" in ran.hint
+    assert Path(f"photo.{suffix}").read_bytes() == photo
+    # a name that a script has reserved is nobody's picture
+    Path(f"empty.{suffix}").touch()
+    here("frame", "clip.mp4", "-o", f"empty.{suffix}")
+
+
+def test_one_picture_has_no_name_of_many(here: CommandLine) -> None:
+    ran = here.fails("frame", "clip.mp4", "-o", "s-%04d.png", code=2)
+    assert "place for a number" in ran.error
+    assert "s-0000.png" in ran.hint
+    # a lone # is a part of a name
+    here("frame", "clip.mp4", "-o", "take #2.png")
+    assert Path("take #2.png").is_file()
+
+
+def test_a_mask_of_another_aspect_is_named_with_its_frame(here: CommandLine) -> None:
+    Path("masks").mkdir()
+    paint(Path("masks/0.png"), two_objects())
+    paint(Path("masks/5.png"), np.eye(64, dtype=np.uint8))
+    for given in (("--masks", "masks"), ("--mask", "5=masks/5.png")):
+        ran = here.fails("segment", "clip.mp4", *given, "--colors", code=2)
+        assert "mask of frame 5: mask masks/5.png is 64×64" in ran.error.replace("\\", "/")
+
+
 def test_the_preview_shows_the_mask_and_the_marks(here: CommandLine) -> None:
     marks = ("--box", "5,5,60,50", "--fg", "30,30", "--bg", "60,50", "--bg-stroke", "70,10 90,10")
     here("mask", "clip.mp4", *marks, "-o", "m.png")
@@ -223,12 +260,18 @@ def test_the_preview_shows_the_mask_and_the_marks(here: CommandLine) -> None:
         (("--fg", "3,3", "--from", "none.png"), "none.png"),
         (("--fg", "3,3", "--from", "clip.mp4"), "clip.mp4"),
         (("--fg", "3,3", "--from", "tall.png"), "not the aspect"),
+        (
+            ("--fg", "3,3", "--from", "square.png"),
+            "mask square.png is 64×64, which is not the aspect",
+        ),
         (("--fg", "3,3", "--from", "mask.png"), "mask.png shows objects 1, 2"),
         (("--fg", "3,3", "--from", "propagated"), "no masks yet"),
         (("--fg", "3,3", "--at", "12"), "frame 12"),
         (("--fg", "3,3", "-o", "m.jpg"), "m.jpg"),
         (("--fg", "3,3", "-o", "m"), "'m'"),
         (("--fg", "3,3", "-o", "."), "mask '.' is not a PNG"),
+        (("--fg", "3,3", "-o", "x-%d.png"), "'x-%d.png' has a place for a number"),
+        (("--fg", "3,3", "-o", "x.####.png"), "'x.####.png' has a place for a number"),
         (
             (
                 "--bg",
@@ -250,6 +293,7 @@ def test_the_preview_shows_the_mask_and_the_marks(here: CommandLine) -> None:
 def test_misuse_writes_nothing(here: CommandLine, options: tuple[str, ...], says: str) -> None:
     paint(Path("mask.png"), two_objects())
     paint(Path("tall.png"), two_objects((64, 96)))
+    paint(Path("square.png"), np.zeros((64, 64), np.uint8))
     before = here.files()
     ran = here.fails("mask", "clip.mp4", *options, code=2)
     assert says in ran.error

@@ -22,6 +22,7 @@ from vfx_matte.errors import UsageError
 from vfx_matte.first_mask.corrections import (
     FeatureMap,
     LogOdds,
+    Piece,
     corrected,
     log_odds,
     probability_of,
@@ -65,6 +66,15 @@ _MOST_STROKE_POINTS = 60
 _KEPT_SHARE = 0.05
 _JUST_IN, _JUST_OUT = np.float32(0.501), np.float32(0.499)
 _WELL_IN, _WELL_OUT = np.float32(0.75), np.float32(0.25)
+# of a given mask's odds, of what is seen there, and what is left of both at least on the mask's own
+# side: a place that nobody marks stays what it is
+_GIVEN_WEIGHT, _SEEN_WEIGHT, _LEAST_GIVEN = 0.4, 0.6, 0.2
+# odds of a given mask below which the piece that a mark stands for goes on however far, and how far
+# it goes from the mark elsewhere, in √area of the mask
+_DOUBTFUL = 1.0
+_PIECE_REACH = 0.12
+# a mark outside the crop of a mask's features has a wider one, and the next mark not
+_KEPT_FEATURE_MAPS = 3
 # around the mask's edge, where a picture's own edges may still move it
 _RIM_PX = 5
 
@@ -106,7 +116,7 @@ class BaseFirstMask(abc.ABC):
         self._height, self._width = self._image.shape[:2]
         self._radius = mark_radius_px(self._image.shape)
         self._first_states: dict[object, State] = {}
-        self._feature_map: FeatureMap | None = None
+        self._feature_maps: dict[Crop, FeatureMap] = {}
         self._guide: Guide | None = None
 
     @abc.abstractmethod
@@ -139,9 +149,14 @@ class BaseFirstMask(abc.ABC):
 
     def _features(self, crop: Crop) -> FeatureMap:
         """The features that corrections in a crop need; the newest ones are kept."""
-        if self._feature_map is None or self._feature_map.crop != crop:
-            self._feature_map = FeatureMap(crop, self._describe(crop), self._image)
-        return self._feature_map
+        found = self._feature_maps.pop(crop, None)
+        if found is None:
+            found = FeatureMap(crop, self._describe(crop), self._image)
+        self._feature_maps[crop] = found
+        # 13 MB each
+        while len(self._feature_maps) > _KEPT_FEATURE_MAPS:
+            self._feature_maps.pop(next(iter(self._feature_maps)))
+        return found
 
     @abc.abstractmethod
     def _confidence_of(self, state: State) -> tuple[float, str]:
@@ -175,8 +190,11 @@ class BaseFirstMask(abc.ABC):
                 "nothing says where the object is", hint="mark the object, or draw a box around it"
             )
         state, further = self._begin(marks.box, clicks, previous)
-        for click in further:
-            state = self._mark(state, click)
+        if state.is_given:
+            state = self._correct_given(state, marks, further)
+        else:
+            for click in further:
+                state = self._mark(state, click)
         # at the picture's own size: edges, pixels that did not change, and the marks
         probability = self._probability_of(state)
         full = self._upscaled(probability)
@@ -227,7 +245,60 @@ class BaseFirstMask(abc.ABC):
                     hint="mark the object, or draw a box around it",
                 )
             return self._state_of(log_odds(previous), [], at=first)
-        return replace(self._state_of(log_odds(previous), []), mask=mask, is_given=True)
+        state = replace(self._state_of(log_odds(previous), []), mask=mask, is_given=True)
+        odds = self._doubted(state)
+        return replace(state, odds=odds, corrected=odds)
+
+    def _correct_given(self, given: State, marks: Marks, further: Sequence[Click]) -> State:
+        """The state after marks on a given mask: each click and stroke changes it as it would
+        alone, so that the order does not matter and a second one spoils nothing of the first.
+
+        Only marks that the mask agrees with already bear on others: they hold places.
+
+        Args:
+            given: the mask.
+            marks: all of them, at the picture's own size.
+            further: those that correct the mask, at the working size.
+        """
+        holding = [click for click in further if given.mask[click.y, click.x] == click.is_object]
+        mask, odds, maps = given.mask.copy(), given.corrected.copy(), given.maps
+        for group in self._groups(marks):
+            wanted = [click for click in group if click in further]
+            against = [click for click in holding if click.is_object != group[0].is_object]
+            state = replace(given, marks=tuple(against))
+            for click in wanted:
+                state = self._mark(state, click)
+            changed = state.mask != given.mask
+            mask[changed] = state.mask[changed]
+            # the odds beside a change too: they say where its edge lies at full size
+            near = cv2.dilate(changed.astype(np.uint8), np.ones((_RIM_PX, _RIM_PX), np.uint8)) > 0
+            odds[near] = state.corrected[near]
+            maps = (*maps, *state.maps[len(given.maps) :])
+        marked = Marks(clicks=tuple(further)).labels((self._height, self._width))
+        mask[marked > 0], mask[marked < 0] = True, False
+        return replace(given, mask=mask, corrected=odds, maps=maps, marks=tuple(further))
+
+    def _groups(self, marks: Marks) -> list[list[Click]]:
+        """Every stroke and every click, as points at the working size."""
+        strokes = [self._clicks(Marks(strokes=(stroke,))) for stroke in marks.strokes]
+        return [*strokes, *([self._scaled(click)] for click in marks.clicks)]
+
+    def _doubted(self, state: State) -> LogOdds:
+        """The odds of a given mask, nearer to 0 where what the picture shows speaks against it."""
+        seen = self._seen(state.features)
+        if seen is None:
+            return state.odds
+        odds = state.odds.copy()
+        window = state.features.slices
+        sign = np.where(state.mask[window], 1, -1).astype(np.float32)
+        odds[window] = sign * np.maximum(
+            _GIVEN_WEIGHT * sign * odds[window] + _SEEN_WEIGHT * sign * seen, _LEAST_GIVEN
+        )
+        return odds
+
+    def _seen(self, crop: Crop) -> LogOdds | None:  # noqa: ARG002  for those that have a network
+        """What is seen in a crop without any mark, log odds; None where nothing is."""
+        return None
 
     def _shrunk(self, previous: Probability) -> Probability:
         """A mask of the full picture, at the working size."""
@@ -273,10 +344,19 @@ class BaseFirstMask(abc.ABC):
                 min(self._height, max(crop.bottom, click.y + reach)),
             )
         # 2. odds that agree with all marks so far
-        odds = corrected(state.odds, marks, self._features(crop), scale_px=state.scale_px)
+        features = self._features(crop)
+        spot = self._spot(click)
+        pieces: list[Piece | None] = []
+        if state.is_given and state.mask[click.y, click.x] != click.is_object:
+            # the mark stands for what it lies on, so that it does not matter where on it
+            piece_reach = _PIECE_REACH * state.scale_px
+            side = ~state.mask if click.is_object else state.mask
+            pieces = [None] * len(state.marks)
+            doubtful = np.abs(state.odds) < _DOUBTFUL
+            pieces.append(features.piece(click, side, doubtful, reach_px=piece_reach))
+        odds = corrected(state.odds, marks, features, scale_px=state.scale_px, pieces=pieces)
         wanted = self._within(odds > 0, state.within)
         # 3. of what changes, the pieces that touch the mark: a click on a hand moves no foot
-        spot = self._spot(click)
         changed = (wanted & ~state.mask) if click.is_object else (state.mask & ~wanted)
         changed |= spot & (state.mask != click.is_object)
         changed = touching(changed, spot)

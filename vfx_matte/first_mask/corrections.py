@@ -16,12 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.detect.salient import Features
-from vfx_matte.first_mask.crop_maps import Crop
+from vfx_matte.first_mask.crop_maps import Crop, Region
 from vfx_matte.first_mask.marks import Click
-from vfx_matte.masks import Image
+from vfx_matte.masks import Image, overlap
 
 LogOdds = npt.NDArray[np.float32]
 """float32 (H, W): log(p / (1 − p)); above 0 is the object."""
+
+Piece = npt.NDArray[np.bool_]
+"""bool (G, G): a piece of the picture on the grid that features are compared on."""
 
 MARGIN = 3.0
 """Log odds that a mark gets at least: 95 %."""
@@ -42,6 +45,10 @@ _REACH = 0.35
 _NARROWING, _LEAST_REACH = 0.8, 0.2
 # on the diagonal: marks side by side that disagree must not make bumps of any height
 _NOISE = 0.05
+# levels of luma and chroma between neighbours on the grid that no edge has
+_EDGE_STEP = 2
+# of the classifier that looks for a mask by its features: it must not learn every place by heart
+_RIDGE = 0.007
 # of the colour histograms
 _DROPPED_BITS = 4
 _LEVELS = 16
@@ -74,9 +81,60 @@ class FeatureMap:
             [_scaled(stage) for stage in (*stages, colors)], axis=-1
         ).reshape(_GRID_PX**2, -1)
         self._lengths = np.square(self._vectors).sum(-1)
+        self._colors = np.clip(colors, 0, 255).astype(np.uint8)
+
+    def piece(
+        self, mark: Click, side: Region, doubtful: Region | None = None, *, reach_px: float
+    ) -> Piece:
+        """The piece of the picture that a mark lies in: what is joined to it without an edge
+        between.
+
+        Any mark in the piece has the same one, but for its ends at the reach.
+
+        Args:
+            mark: a point; outside the crop it counts at its edge.
+            side: bool (H, W), of the whole picture: where the piece may be.
+            doubtful: bool (H, W): where in `side` it may be however far that is; None is nowhere.
+            reach_px: how far from the mark it goes elsewhere.
+
+        Returns:
+            bool (G, G) on the grid; the mark's own place at least.
+        """
+        row, column = self._cell(mark)
+        far = side & doubtful if doubtful is not None else np.zeros_like(side)
+        allowed, allowed_far = (
+            cv2.resize(
+                region[self.crop.slices].astype(np.uint8),
+                (_GRID_PX, _GRID_PX),
+                interpolation=cv2.INTER_AREA,
+            )
+            > 0
+            for region in (side, far)
+        )
+        # OpenCV's mask has a border, and what is not 0 in it is a wall
+        walls = np.ones((_GRID_PX + 2, _GRID_PX + 2), np.uint8)
+        across, down = self.crop.width / _GRID_PX, self.crop.height / _GRID_PX
+        grid = np.arange(_GRID_PX, dtype=np.float32)
+        near = np.hypot((grid - column) * across, ((grid - row) * down)[:, None]) <= reach_px
+        walls[1:-1, 1:-1] = ~(near & allowed | allowed_far)
+        walls[row + 1, column + 1] = 0
+        # to neighbours of nearly the same colour, however far that leads: so whatever place of the
+        # piece it begins at, it finds the same
+        step = (_EDGE_STEP,) * 3
+        cv2.floodFill(
+            self._colors, walls, (column, row), 0, step, step, 4 | cv2.FLOODFILL_MASK_ONLY | 2 << 8
+        )
+        found = np.asarray(walls[1:-1, 1:-1] == 2)
+        found[row, column] = True
+        return found
 
     def correction(
-        self, marks: Sequence[Click], wanted: npt.NDArray[np.float64], *, scale_px: float
+        self,
+        marks: Sequence[Click],
+        wanted: npt.NDArray[np.float64],
+        *,
+        scale_px: float,
+        pieces: Sequence[Piece | None] = (),
     ) -> LogOdds:
         """The sum of the bumps round the marks.
 
@@ -84,6 +142,8 @@ class FeatureMap:
             marks: N points; those outside the crop count at its edge.
             wanted: float64 (N,): what should be added at each.
             scale_px: √area of the mask.
+            pieces: what each mark stands for instead of its own place, in the marks' order; None,
+                and what is beyond their number, is its own place.
 
         Returns:
             float32 of the crop's shape: log odds to be added.
@@ -91,15 +151,24 @@ class FeatureMap:
         # 1. squared distances of every grid point to the marks: in features …
         rows, columns = np.array([self._cell(mark) for mark in marks]).T
         at = rows * _GRID_PX + columns
-        unlike = (
-            self._lengths[:, None] + self._lengths[at] - 2 * (self._vectors @ self._vectors[at].T)
-        )
+        points = self._vectors[at]
+        for index, piece in enumerate(pieces):
+            if piece is not None:
+                points[index] = self._vectors[piece.ravel()].mean(0)
+        unlike = self._lengths[:, None] + np.square(points).sum(-1) - 2 * (self._vectors @ points.T)
         # … and in the picture, px; far_across + far_down is (G, G, N)
         across, down = self.crop.width / _GRID_PX, self.crop.height / _GRID_PX
         grid = np.arange(_GRID_PX, dtype=np.float32)
         far_across = np.square((grid[:, None] - columns) * across)[None]  # (1, G, N)
         far_down = np.square((grid[:, None] - rows) * down)[:, None]  # (G, 1, N)
         far = (far_across + far_down).reshape(_GRID_PX**2, -1)
+        for index, piece in enumerate(pieces):
+            if piece is not None:
+                # in places of the grid, times the longer side of one, as both are much the same
+                steps = cv2.distanceTransform(
+                    1 - piece.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5
+                )
+                far[:, index] = np.square(steps * max(across, down)).ravel()
         # 2. the bumps, (G², N), and heights that add what is wanted at each mark
         reach = (
             _REACH
@@ -109,14 +178,53 @@ class FeatureMap:
         bumps = np.exp(-np.maximum(unlike, 0) / (2 * _ALIKE**2) - far / (2 * reach**2)).astype(
             np.float32
         )
-        heights = np.linalg.solve(
-            bumps[at].astype(np.float64) + _NOISE * np.eye(len(marks)), wanted
-        )
+        between = bumps[at].astype(np.float64)
+        # a mark's own place looks a little unlike the piece that it stands for
+        np.fill_diagonal(between, 1)
+        heights = np.linalg.solve(between + _NOISE * np.eye(len(marks)), wanted)
         found = (bumps @ heights.astype(np.float32)).reshape(_GRID_PX, _GRID_PX)
         return np.asarray(
             cv2.resize(found, (self.crop.width, self.crop.height), interpolation=cv2.INTER_LINEAR),
             np.float32,
         )
+
+    def agreement(self, mask: Region) -> float:
+        """How far a mask is found again by its features, wherever they are: 0 … 1.
+
+        Args:
+            mask: bool (H, W), of the whole picture.
+
+        Returns:
+            The overlap of the mask, on the grid, with what a linear classifier that was trained on
+            it calls the object. It is high where the mask ends where looks change.
+        """
+        share = cv2.resize(
+            mask[self.crop.slices].astype(np.float32),
+            (_GRID_PX, _GRID_PX),
+            interpolation=cv2.INTER_AREA,
+        ).ravel()
+        inside = share > 0.5
+        count = np.count_nonzero(inside)
+        if not 0 < count < inside.size:
+            return 1.0
+        # ridge regression (least squares), both sides of the same weight
+        weights = np.where(inside, 0.5 / count, 0.5 / (inside.size - count)).astype(np.float32)
+        inputs = np.concatenate([self._vectors, np.ones((inside.size, 1), np.float32)], axis=1)
+        weighted = (inputs * weights[:, None]).T
+        system = (weighted @ inputs).astype(np.float64)
+        system[np.diag_indices_from(system)] += _RIDGE
+        slopes = np.linalg.solve(system, (weighted @ (2 * share - 1)).astype(np.float64))
+        return overlap((inputs @ slopes.astype(np.float32)) > 0, inside)
+
+    def mean(self, odds: LogOdds, piece: Piece, *, like: float) -> float:
+        """The mean of log odds (H, W), of the whole picture, over a piece, where they have the sign
+        of `like`; `like` itself where they have it nowhere.
+        """
+        on_grid = cv2.resize(
+            odds[self.crop.slices], (_GRID_PX, _GRID_PX), interpolation=cv2.INTER_NEAREST
+        )[piece]
+        same = on_grid[on_grid * like > 0]
+        return float(same.mean()) if same.size else like
 
     def _cell(self, mark: Click) -> tuple[int, int]:
         """(row, column) of a mark on the grid."""
@@ -126,7 +234,12 @@ class FeatureMap:
 
 
 def corrected(
-    odds: LogOdds, marks: Sequence[Click], features: FeatureMap, *, scale_px: float
+    odds: LogOdds,
+    marks: Sequence[Click],
+    features: FeatureMap,
+    *,
+    scale_px: float,
+    pieces: Sequence[Piece | None] = (),
 ) -> LogOdds:
     """Log odds that agree with every mark.
 
@@ -135,16 +248,22 @@ def corrected(
         marks: clicks, and points along strokes.
         features: of a crop that holds the object.
         scale_px: √area of the mask.
+        pieces: as `FeatureMap.correction` takes them.
 
     Returns:
         float32 (H, W); outside the crop as before.
     """
     signs = np.array([1.0 if mark.is_object else -1.0 for mark in marks])
     current = np.array([odds[mark.y, mark.x] for mark in marks], np.float64)
+    for index, piece in enumerate(pieces):
+        if piece is not None:
+            current[index] = features.mean(odds, piece, like=current[index])
     # a mark that agrees already wants no change, so that its neighbours' corrections do not turn it
     wanted = signs * np.maximum(MARGIN, signs * current) - current
     changed = odds.copy()
-    changed[features.crop.slices] += features.correction(marks, wanted, scale_px=scale_px)
+    changed[features.crop.slices] += features.correction(
+        marks, wanted, scale_px=scale_px, pieces=pieces
+    )
     return changed
 
 

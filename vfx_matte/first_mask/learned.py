@@ -26,6 +26,7 @@ from vfx_matte.first_mask.base import (
 )
 from vfx_matte.first_mask.corrections import MOST_ODDS, LogOdds, color_odds, log_odds
 from vfx_matte.first_mask.crop_maps import (
+    LEAST_CROP_PX,
     Crop,
     CropMap,
     CropNetwork,
@@ -70,6 +71,9 @@ _SEEN_SHARE = 0.9
 # anything is left of the confidence; of 108 boxes of which 17 gave less than an IoU of 0.75, 11 are
 # unsure then (1 was without it), 7 of them rightly
 _EMPTY_SIDE, _LEAST_FIT = (0.15, 0.45), 0.3
+# agreement with a given mask up to which a map shows something else, and from which on it shows the
+# mask's object
+_SEES_ANOTHER = (0.3, 0.6)
 # the confidence of a mask in which no map shows anything
 _NOTHING_SEEN = 0.02
 # of the picture
@@ -294,6 +298,19 @@ class LearnedFirstMask(BaseFirstMask):
             odds[outside] = -MOST_ODDS
         return odds
 
+    def _confidence_of_given(self, state: State, seen: float) -> float:
+        """The confidence of a mask that somebody gave, by how far the network's map agrees with it.
+
+        Where the map shows mostly something else, as of a cup before the person that holds it, it
+        says nothing about this mask; then what counts is whether it ends where looks change.
+        """
+        low, high = _SEES_ANOTHER
+        blind = min(1.0, max(0.0, (high - seen) / (high - low)))
+        crop = state.features
+        if not blind or min(crop.width, crop.height) < LEAST_CROP_PX:
+            return seen
+        return (1 - blind) * seen + blind * max(seen, self._features(crop).agreement(state.mask))
+
     def _holding(self, maps: Sequence[CropMap], mask: Region) -> list[CropMap]:
         """The maps whose crop holds so much of a mask that they say something about the whole."""
         least = _SEEN_SHARE * np.count_nonzero(mask)
@@ -304,6 +321,14 @@ class LearnedFirstMask(BaseFirstMask):
         whole = np.zeros((self._height, self._width), np.float32)
         whole[one.crop.slices] = one.probability
         return whole
+
+    def _seen(self, crop: Crop) -> LogOdds | None:
+        if min(crop.width, crop.height) < LEAST_CROP_PX:
+            return None
+        # the pass that gives the map gives the features too, and those are needed next
+        self._features(crop)
+        found = self._network.map(crop, rough=True)
+        return None if found is None else log_odds(found.probability)
 
     def _describe(self, crop: Crop) -> Sequence[Features]:
         return self._network.describe(crop)
@@ -325,7 +350,9 @@ class LearnedFirstMask(BaseFirstMask):
             # a picture of a few pixels, of which there are no maps
             return UNSURE, "nothing tells how good it is: look at it, or draw a box around it"
         confidence = total / weights
-        if confidence < _NOTHING_SEEN and not state.is_given:
+        if state.is_given:
+            return self._confidence_of_given(state, confidence), ""
+        if confidence < _NOTHING_SEEN:
             # hardly more than the marks themselves, as of a click on a wall
             return confidence, NOTHING_STANDS_OUT
         fit = _box_fit(state.mask, state.within) if state.within is not None else 1.0

@@ -16,6 +16,7 @@ from vfx_matte.media.frames import ClipReader, check_frame
 from vfx_matte.media.open import open_clip
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.sequence import has_pictures, is_sequence, sequence_files
+from vfx_matte.numbering import parse_pattern
 from vfx_matte.pipeline.frame_numbers import ambiguity_notice, outside_hint
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.wording import command, option
@@ -452,6 +453,24 @@ def refuse_to_replace(kept: Path, output: Path, what: str) -> None:
         raise UsageError(
             f"output {str(output)!r} would replace {what}",
             hint=f"choose another place with {option('output')}",
+        )
+
+
+def refuse_numbered(output: Path) -> None:
+    """Refuse a name with a place for a number, of an output that is a single picture.
+
+    Args:
+        output: the picture to be written, such as x-%d.png.
+
+    Raises:
+        UsageError: its name has such a place.
+    """
+    pattern = parse_pattern(output.name)
+    # one "#" may be part of a name: take #2.png
+    if pattern is not None and ("%" in output.name or "$F" in output.name or pattern.digits > 1):
+        raise UsageError(
+            f"output {str(output)!r} has a place for a number, and this is one picture",
+            hint=f"write the name of the one file: {option('output', pattern.name(0))}",
         )
 
 

@@ -7,9 +7,15 @@ from fractions import Fraction
 from pathlib import Path
 
 from vfx_matte.errors import UsageError, WorkspaceError
-from vfx_matte.pipeline.clip import SourceClip, refuse_to_replace
-from vfx_matte.wording import option
-from vfx_matte.workspace import ReferenceRecord, Workspace, clip_name, save_picture
+from vfx_matte.pipeline.clip import SourceClip, refuse_numbered, refuse_to_replace
+from vfx_matte.wording import command, option
+from vfx_matte.workspace import (
+    ReferenceRecord,
+    Workspace,
+    clip_name,
+    is_made_here,
+    save_picture,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +43,27 @@ def save_frame(
         workspace: where the clip's masks are.
 
     Raises:
-        UsageError: the clip does not have the frame, or the picture would replace the clip, a mask
-            or a reference mask.
+        UsageError: the clip does not have the frame, the picture's name has a place for a number,
+            or it would replace the clip, a mask, a reference mask or a picture that was not made
+            here.
         MediaError: the frame cannot be read.
         OutputError: the picture cannot be written.
     """
     frame = clip.reader.frame(0 if at is None else clip.frame_index(at))
     number = clip.info.timeline.number(frame.index)
     path = output or Path(f"{clip_name(clip.path)}.{number:07d}.png")
+    refuse_numbered(path)
     refuse_to_replace(clip.path, path, "the clip")
     if replaced := _replaced_mask(path, clip.path, workspace):
         raise UsageError(
             f"output {str(path)!r} would replace {replaced}",
             hint=f"choose another place with {option('output')}",
+        )
+    # an empty file is a name that a script has reserved
+    if path.is_file() and path.stat().st_size and not is_made_here(path):
+        raise UsageError(
+            f"output {str(path)!r} is there and was not made by {command('frame')}",
+            hint=f"choose another name with {option('output')}, or delete it",
         )
     save_picture(path, frame.image)
     return SavedFrame(clip.path, number, path)

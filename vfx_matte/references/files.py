@@ -176,7 +176,7 @@ def _require_mask(path: Path, shape: tuple[int, int] | None) -> StillHeader:
             (header.width, header.height),
         )
         if not any(has_aspect(size, shape) for size in sizes):
-            check_aspect(sizes[0], shape)
+            check_aspect(sizes[0], shape, name=f"mask {path}")
         header = require_still(
             path,
             most_pixels=max(MOST_MASK_PIXELS, 4 * height * width),

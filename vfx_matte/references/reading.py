@@ -800,8 +800,9 @@ def has_aspect(size: tuple[int, ...], shape: tuple[int, int]) -> bool:
     return off_px <= 1.5 or abs(across) <= 0.01 * height * clip_width
 
 
-def check_aspect(size: tuple[int, ...], shape: tuple[int, int]) -> None:
-    """Check that a picture (H, W) has the aspect of a clip (H, W), see `has_aspect`.
+def check_aspect(size: tuple[int, ...], shape: tuple[int, int], *, name: str = "mask") -> None:
+    """Check that a picture (H, W) has the aspect of a clip (H, W), see `has_aspect`; `name` is what
+    the message calls it.
 
     Raises:
         MaskError: it has another one.
@@ -810,7 +811,8 @@ def check_aspect(size: tuple[int, ...], shape: tuple[int, int]) -> None:
         return
     is_turned = has_aspect(size[::-1], shape)
     raise MaskError(
-        f"mask is {size[1]}×{size[0]}, which is not the aspect of the clip, {shape[1]}×{shape[0]}",
+        f"{name} is {size[1]}×{size[0]}, which is not the aspect of the clip,"
+        f" {shape[1]}×{shape[0]}",
         hint=(
             "turn the mask: the clip is taken as it is displayed"
             if is_turned

@@ -8,6 +8,7 @@ from __future__ import annotations
 from vfx_matte.workspace.clip import ClipWorkspace, Workspace
 from vfx_matte.workspace.files import (
     Soft,
+    is_made_here,
     load_mask,
     load_soft,
     save_mask,
@@ -51,6 +52,7 @@ __all__ = [
     "Soft",
     "save_soft",
     "load_soft",
+    "is_made_here",
     "save_picture",
     "write_text",
 ]

@@ -6,6 +6,7 @@ Files are written atomically: under its name a file is whole or not there.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,10 @@ _MOST_PIXELS = 16384 * 8192
 
 # masks are flat, so higher levels save little and take several times as long
 _COMPRESS_LEVEL = 1
+
+# what a picture says of the program that wrote it, and the number of TIFF's tag for it
+_PROGRAM = ("Software", "vfx-matte")
+_TIFF_SOFTWARE = 305
 
 Soft = npt.NDArray[np.uint8]
 """uint8 (H, W): the probability of one object, 255 = certain."""
@@ -178,7 +183,30 @@ def save_picture(path: Path, image: RGBImage) -> None:
         raise UsageError(
             f"picture {str(path)!r} has an unknown suffix", hint="use .png, .jpg or .tif"
         )
+    # tells a picture that may be made anew from somebody else's: `is_made_here`
+    extra: dict[str, Any] = {}
+    if kind == "PNG":
+        texts = PngInfo()
+        texts.add_text(*_PROGRAM)
+        extra = {"pnginfo": texts}
+    elif kind == "JPEG":
+        extra = {"quality": 95, "comment": _PROGRAM[1].encode()}
+    elif kind == "TIFF":
+        extra = {"software": _PROGRAM[1]}
     with atomic_path(path) as part:
-        Image.fromarray(image).save(
-            part, format=kind, **({"quality": 95} if kind == "JPEG" else {})
-        )
+        Image.fromarray(image).save(part, format=kind, **extra)
+
+
+def is_made_here(path: Path) -> bool:
+    """Whether a picture says that this program made it, as PNG, JPEG and TIFF files can; False for
+    whatever cannot be read.
+    """
+    name = _PROGRAM[1]
+    try:
+        with Image.open(path, formats=["PNG", "JPEG", "TIFF"]) as picture:
+            said = (picture.info.get("Software"), picture.info.get("comment"))
+            if picture.format == "TIFF":
+                said = (picture.getexif().get(_TIFF_SOFTWARE), None)
+            return any(text in (name, name.encode()) for text in said)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False

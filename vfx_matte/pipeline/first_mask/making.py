@@ -14,7 +14,7 @@ from vfx_matte.first_mask import (
     Marks,
 )
 from vfx_matte.masks import Image, Mask, Palette
-from vfx_matte.pipeline.clip import SourceClip, open_segmented, refuse_to_replace
+from vfx_matte.pipeline.clip import SourceClip, open_segmented, refuse_numbered, refuse_to_replace
 from vfx_matte.pipeline.first_mask.marking import marking_of, open_marking
 from vfx_matte.pipeline.first_mask.records import (
     FirstMaskResult,
@@ -284,6 +284,7 @@ def _check_output(clip: SourceClip, path: Path, note: Note, *, is_corrected: boo
     """Raise UsageError when a mask would replace the clip, a mask in a workspace or of another
     frame, or a file of the user.
     """
+    refuse_numbered(path)
     refuse_to_replace(clip.path, path, "the clip")
     # masks, masks.previous: a mask in there would count as one that a run made
     for folder in path.resolve().parents:

@@ -142,9 +142,7 @@ def load_references(
     pictures = (
         (
             timeline.number(at),
-            load_mask_picture(source, shape=clip.info.shape)
-            if isinstance(source, Path)
-            else source,
+            _loaded(source, clip, timeline.number(at)) if isinstance(source, Path) else source,
         )
         for at, source in sources.items()
     )
@@ -156,6 +154,14 @@ def load_references(
         for notice in reading.notices:
             reporter.notify(f"mask of frame {timeline.number(at)}: {notice}")
     return References(sources, readings)
+
+
+def _loaded(file: Path, clip: SourceClip, number: int) -> MaskPicture:
+    """A mask file. Raises MaskError, naming the frame: of a folder of masks it is one of many."""
+    try:
+        return load_mask_picture(file, shape=clip.info.shape)
+    except MaskError as error:
+        raise MaskError(f"mask of frame {number}: {error.message}", hint=error.hint) from error
 
 
 def reference_objects(
