@@ -192,7 +192,7 @@ def test_what_a_text_says_becomes_an_object(
     segment, _ = typed(studio)
     assert segment[segment.index("--text") + 1] == "the dog"
     segment[segment.index("--workspace") + 1] = "other"
-    cli(*segment[1:], "--fresh")
+    cli(*segment[1:])
     for index, expected in masks.items():
         made = load_mask(cli.folder / f"other/clip/masks/{index:07d}.png")
         np.testing.assert_array_equal(made, expected)

@@ -8,6 +8,7 @@ network.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import OrderedDict
@@ -70,6 +71,18 @@ class LabelStudioOptions:
 
     answer_seconds: float = ANSWER_SECONDS
     batch_seconds: float = BATCH_SECONDS
+
+
+def _refuse_what_json_lacks(body: object) -> None:
+    """Raise MaskError for Infinity and NaN, which Python reads: what a person drew is sent back as
+    it came, and no browser would read that.
+    """
+    try:
+        json.dumps(body, allow_nan=False)
+    except ValueError:
+        raise MaskError(
+            "the request holds Infinity or NaN", hint="JSON has none: send finite numbers"
+        ) from None
 
 
 class LabelStudioBackend:
@@ -137,6 +150,7 @@ class LabelStudioBackend:
         Raises:
             VfxMatteError: the request is damaged; one task alone cannot be predicted.
         """
+        _refuse_what_json_lacks(body)
         request = Entry.of(body, "request")
         config = read_config(request.text("label_config"))
         tasks = request.entries("tasks")
