@@ -58,7 +58,8 @@ def propagation(
 
 def on_terminal() -> bool:
     """Whether somebody is there to answer."""
-    return sys.stdin.isatty()
+    # whoever starts a daemon may have closed it
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def asked(question: str) -> bool:
@@ -83,7 +84,7 @@ def named_parts(session: Session) -> Iterator[str]:
     made.
     """
     session.display.part(None)
-    while line := sys.stdin.readline():
+    while sys.stdin is not None and (line := sys.stdin.readline()):
         name = line.strip()
         yield name
         session.display.part(name)

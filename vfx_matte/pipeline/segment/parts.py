@@ -13,12 +13,14 @@ import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vfx_matte.errors import MaskError, UsageError, WorkspaceError
 from vfx_matte.files.atomic import remove_leftovers
 from vfx_matte.masks import object_ids
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.segment.cuts import frames_left_empty
+from vfx_matte.printable import shortened
 from vfx_matte.settings.options import MEMORIES
 from vfx_matte.timeline import Timeline
 from vfx_matte.wording import option
@@ -27,7 +29,8 @@ from vfx_matte.workspace.lock import WriterLock
 from vfx_matte.workspace.manifest import save_manifest
 
 _PARTS = "parts"
-_NAME = re.compile(r"(\d+)-(\d+)")
+# Python reads no whole number of more than 4,300 digits
+_NAME = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 
 # what a frame costs: a step of a walk, and one that no walk passes, whose mask is only written
 _STEP, _WRITTEN = 20, 1
@@ -149,7 +152,7 @@ def parse_part(text: str, timeline: Timeline) -> tuple[int, int]:
     first, last = (int(one) - timeline.first_number for one in match.groups()) if match else (1, 0)
     if not 0 <= first <= last < len(timeline):
         raise UsageError(
-            f"part {text!r} is not one of this clip",
+            f"part {shortened(repr(text))} is not one of this clip",
             hint=f"give {option('part', 'FIRST-LAST')}; it has frames {timeline.numbers_text}",
         )
     return first, last + 1
@@ -200,8 +203,18 @@ class TakenIn:
     """Object id → those of these frames that do not show it."""
 
 
+def done_of(part: ClipWorkspace, plan: Manifest) -> set[int]:
+    """The frame indices that an earlier run of the same work has made of a part."""
+    earlier = _readable(part)
+    return earlier.done_frames() if earlier is not None and _is_same_work(earlier, plan) else set()
+
+
 def take_in(
-    run: SegmentRun, *, reporter: Reporter, awaited: ClipWorkspace | None = None
+    run: SegmentRun,
+    *,
+    reporter: Reporter,
+    awaited: ClipWorkspace | None = None,
+    going_on: Collection[Path] = (),
 ) -> TakenIn:
     """Take the finished frames of the parts of this work into the run, and remove these parts.
 
@@ -212,6 +225,8 @@ def take_in(
         reporter: hears of each mask, and why a part is not taken in.
         awaited: the part that has just been made; the others are left alone, as what is to be made
             of them may not have begun. None: all are expected to be there.
+        going_on: folders of parts that are going to be made to their end, which begin where they
+            were stopped: those are left as they are until they are complete.
 
     Raises:
         OutputError: a file cannot be moved.
@@ -220,7 +235,15 @@ def take_in(
     for part in _parts(ClipWorkspace(run.clip.folder)):
         if awaited is not None and part.folder != awaited.folder:
             continue
-        if problem := _take_in_one(run, part, taken, reporter, has_ended=awaited is not None):
+        problem = _take_in_one(
+            run,
+            part,
+            taken,
+            reporter,
+            has_ended=awaited is not None,
+            goes_on=part.folder in going_on,
+        )
+        if problem:
             reporter.notify(f"part {_plain_name(part)} is not taken in: {problem}")
     # only what is empty goes, but for what killed runs were about to write
     with contextlib.suppress(OSError):
@@ -231,7 +254,13 @@ def take_in(
 
 
 def _take_in_one(
-    run: SegmentRun, part: ClipWorkspace, taken: TakenIn, reporter: Reporter, *, has_ended: bool
+    run: SegmentRun,
+    part: ClipWorkspace,
+    taken: TakenIn,
+    reporter: Reporter,
+    *,
+    has_ended: bool,
+    goes_on: bool,
 ) -> str:
     """Take one part in and remove it; returns why not, or "".
 
@@ -241,6 +270,7 @@ def _take_in_one(
         taken: is added to.
         reporter: as there.
         has_ended: whether it is known that nobody works on the part.
+        goes_on: whether it is going to be made to its end.
     """
     try:
         lock = WriterLock(part.lock_path)
@@ -260,17 +290,24 @@ def _take_in_one(
         if problem := _difference(run, manifest):
             return f"{problem}; {remove}"
         # without locks nobody can tell whether somebody is at work there, unless all is done
-        if not (lock.excludes or has_ended or _is_complete(part, manifest)):
-            return (
-                "it is not complete, and its disk has no locks that would tell whether somebody is"
-                f" making it; {remove}"
-            )
+        is_known = lock.excludes or has_ended
+        problem = "" if goes_on else _not_complete(remove)
+        if (goes_on or not is_known) and not _is_complete(part, manifest):
+            return problem
         for index in run.take_in(part, manifest):
             taken.frames.append(index)
             _note_unseen(taken.unseen, run, index)
             reporter.saved(index)
         shutil.rmtree(part.folder, ignore_errors=True)
     return ""
+
+
+def _not_complete(remove: str) -> str:
+    """Why a part is left alone where nobody can tell whether it is being made."""
+    return (
+        "it is not complete, and its disk has no locks that would tell whether somebody is making"
+        f" it; if nobody is, {remove}"
+    )
 
 
 def _difference(run: SegmentRun, part: Manifest) -> str:

@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from vfx_matte.errors import BatchError, StoppedError, UsageError, WorkspaceError
 from vfx_matte.pipeline.batch.processes import ATTEMPTS, Child, Commands, Ended, tell
@@ -15,6 +16,7 @@ from vfx_matte.pipeline.segment.parts import (
     PARTS_PER_PROCESS,
     costliest_first,
     divided,
+    done_of,
     part_name,
     part_workspace,
     prepare,
@@ -27,8 +29,35 @@ from vfx_matte.workspace import ClipWorkspace, SegmentRun
 _LOOK_AGAIN_SECONDS = 1.0
 
 
+def begun_parts(run: SegmentRun, sharing: Sharing) -> frozenset[Path]:
+    """Folders of the parts that `share_out` is going to make to their end, from where an earlier
+    run of the same work was stopped.
+    """
+    clip, timeline = ClipWorkspace(run.clip.folder), run.manifest.timeline
+    return frozenset(
+        part_workspace(clip, (part.start, part.stop), timeline).folder
+        for part in _unfinished(run, _divided(run, sharing))
+    )
+
+
+def _divided(run: SegmentRun, sharing: Sharing) -> list[range]:
+    """All parts of a run; none where it is one."""
+    whole = divided(run.manifest, workers=sharing.workers, each=PARTS_PER_PROCESS)
+    return whole if len(whole) > 1 else []
+
+
+def _unfinished(run: SegmentRun, parts: Sequence[range]) -> list[range]:
+    """Those of which frames are missing."""
+    return [
+        part
+        for part in parts
+        if any(begin < part.stop and part.start < end for begin, end in run.missing)
+    ]
+
+
 def share_out(run: SegmentRun, sharing: Sharing, *, reporter: Reporter) -> dict[int, list[int]]:
-    """Make the parts of a run that are missing; those that end are taken in at once.
+    """Make the parts of a run that are missing; those that end are taken in at once. One that is
+    stopped stays where it is, and goes on there when the run is resumed.
 
     Where there is nothing to divide at, one line says so and nothing is made; nor is anything where
     one part alone is missing.
@@ -46,26 +75,20 @@ def share_out(run: SegmentRun, sharing: Sharing, *, reporter: Reporter) -> dict[
         StoppedError: `reporter.stops`.
         KeyboardInterrupt: Ctrl-C; finished frames are kept.
     """
-    manifest = run.manifest
-    whole = divided(manifest, workers=sharing.workers, each=PARTS_PER_PROCESS)
-    if len(whole) < 2:
+    whole = _divided(run, sharing)
+    if not whole:
         reporter.notify(
             "this clip is one part: there is no cut, and no reference that shows every object, to"
             " divide it at"
         )
         return {}
-    parts = [
-        part
-        for part in whole
-        if any(begin < part.stop and part.start < end for begin, end in run.missing)
-    ]
-    # the only one that is left is made without a process beside this one
-    if len(parts) < 2:
+    parts = costliest_first(run.manifest, _unfinished(run, whole))
+    shares = _Shares(run, parts, sharing, reporter)
+    # the only one that is left is made without a process beside this one, unless it was begun
+    if len(parts) < 2 and not shares.is_begun:
         return {}
-    parts = costliest_first(manifest, parts)
-    missing = sum(end - begin for begin, end in run.missing)
-    with reporter.progress("segment", missing) as step:
-        return _Shares(run, parts, sharing, step, reporter).make()
+    with reporter.progress("segment", shares.missing) as step:
+        return shares.make(step)
 
 
 class _Shares:
@@ -75,20 +98,20 @@ class _Shares:
         run: as of `share_out`.
         parts: in the order in which they begin.
         sharing: as there.
-        step: counts a frame.
         reporter: as there.
     """
 
     def __init__(
-        self,
-        run: SegmentRun,
-        parts: Sequence[range],
-        sharing: Sharing,
-        step: Callable[[], None],
-        reporter: Reporter,
+        self, run: SegmentRun, parts: Sequence[range], sharing: Sharing, reporter: Reporter
     ) -> None:
-        self._run, self._sharing, self._step, self._reporter = run, sharing, step, reporter
+        self._run, self._sharing, self._reporter = run, sharing, reporter
         self._clip, self._timeline = ClipWorkspace(run.clip.folder), run.manifest.timeline
+        self._step: Callable[[], None] = lambda: None
+        # what was made of a part before a run was stopped is not made again
+        absent = {at for begin, end in run.missing for at in range(begin, end)}
+        done = {part: done_of(self._place(part), run.manifest) for part in parts}
+        self.is_begun = any(done.values())
+        self._left = {part: len(absent.intersection(part) - done[part]) for part in parts}
         self._commands: Commands = sharing.commands(len(parts))
         # of what is below; and nobody prepares a part while another is taken in, which removes
         # folders that are empty
@@ -99,8 +122,14 @@ class _Shares:
         self._failed: dict[str, Ended] = {}
         self._unseen: dict[int, list[int]] = defaultdict(list)
 
-    def make(self) -> dict[int, list[int]]:
-        """Everything; see `share_out`."""
+    @property
+    def missing(self) -> int:
+        """How many frames are to be made."""
+        return sum(self._left.values())
+
+    def make(self, step: Callable[[], None]) -> dict[int, list[int]]:
+        """Everything; see `share_out`. step: counts a frame."""
+        self._step = step
         workers = min(self._commands.at_once, len(self._waiting))
         self._commands.all([self._work] * workers, stops=self._reporter.stops)
         if self._commands.is_stopped:
@@ -118,9 +147,8 @@ class _Shares:
         """One process after another, until no part waits: the next one where one has failed."""
         while (part := self.next()) is not None:
             child = self._sharing.begin()
-            # all were stopped meanwhile; of the part there may be something from before
+            # all were stopped meanwhile
             if child is None:
-                self.take_in(part)
                 return
             worker = _Worker(self, child, part)
             ended = self._commands.follow(child, hear=worker.hear)
@@ -130,17 +158,19 @@ class _Shares:
     def _has_ended(self, part: range, ended: Ended) -> None:
         """A process has ended while it made a part."""
         name = self.name(part)
-        if not self._commands.is_stopped:
-            if ended.exit_code == 0:
-                ended = Ended(exit_code=1, error="its process ended before it was made")
-            self._attempts[part] += 1
-            # what is misused now is so again
-            if ended.exit_code != UsageError.exit_code and self._attempts[part] < ATTEMPTS:
-                self._reporter.notify(f"part {name} failed, it is tried again: {ended.error}")
-                with self._lock:
-                    self._waiting.appendleft(part)
-                return
-            self._failed[name] = ended
+        # it stays where it is, with what its walks need to go on
+        if self._commands.is_stopped:
+            return
+        if ended.exit_code == 0:
+            ended = Ended(exit_code=1, error="its process ended before it was made")
+        self._attempts[part] += 1
+        # what is misused now is so again
+        if ended.exit_code != UsageError.exit_code and self._attempts[part] < ATTEMPTS:
+            self._reporter.notify(f"part {name} failed, it is tried again: {ended.error}")
+            with self._lock:
+                self._waiting.appendleft(part)
+            return
+        self._failed[name] = ended
         self.take_in(part)
 
     def name(self, part: range) -> str:
@@ -182,7 +212,9 @@ class _Shares:
     def count(self, part: range, frames: int) -> None:
         """So many frames of a part are made."""
         with self._lock:
-            # another attempt begins where the one before it was saved, and counts from there
+            # another attempt begins where the one before it was saved, and counts from there; what
+            # the run has of the part already may be made once more
+            frames = min(frames, self._left[part])
             for _ in range(frames - self._told[part]):
                 self._step()
             self._told[part] = max(self._told[part], frames)
