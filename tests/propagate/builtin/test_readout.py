@@ -10,7 +10,7 @@ import pytest
 from vfx_matte.masks import Image, Mask, overlap
 from vfx_matte.propagate import SelectiveMemory, open_propagator
 from vfx_matte.propagate.builtin.network import saliency
-from vfx_matte.propagate.builtin.network.readout import SUREST, learn, lesson
+from vfx_matte.propagate.builtin.network.readout import SUREST, counts_near, learn, lesson
 from vfx_matte.propagate.builtin.network.saliency import Crop
 from vfx_matte.propagate.walk_state import ResumableWalk
 
@@ -171,3 +171,29 @@ def test_the_map_is_heard_beside_the_layers_only_beyond_the_masks(ahead: int) ->
         # the soft masks: at the source's size nearly all is surely one or the other
         found.append(state["walk"]["objects"])
     assert np.array_equal(*found) == (ahead > 0)
+
+
+class Misled(Layered):
+    """A network whose layers look otherwise on every frame than on the given masks' frames."""
+
+    def describe(self, image: Image, *, size: int, deeper: bool) -> tuple[Layer, list[Layer]]:
+        """See `SalientNetwork.describe`."""
+        found, layers = super().describe(image, size=size, deeper=deeper)
+        return found, layers if self.looks <= 2 else [1 - layer for layer in layers]
+
+
+def test_near_a_mask_layers_that_learned_from_one_far_away_are_heard_less() -> None:
+    kept = []
+    for ahead in (30, 300):
+        propagator = open_propagator("builtin", num_objects=1, network=Misled(layered=True))
+        assert isinstance(propagator, SelectiveMemory)
+        for index in (0, 6):
+            propagator.remember(*frame(index))
+        propagator.attend({0: 0, 1: ahead})
+        propagator.step(*frame(0))
+        image, truth = frame(1)
+        kept.append(overlap(propagator.step(image)[1] > 0.5, truth > 0))
+    assert kept[1] > 0.99 > kept[0]
+    assert counts_near(0, 30) == counts_near(500, 30) == 1
+    assert counts_near(0, 300) == pytest.approx(0.4)
+    assert counts_near(30, 300) == pytest.approx(1 - 0.6 * np.exp(-1))

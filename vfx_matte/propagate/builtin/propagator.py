@@ -55,7 +55,7 @@ from vfx_matte.propagate.builtin.codebook import (
 from vfx_matte.propagate.builtin.cues import WEIGHTS, GuidedFilter
 from vfx_matte.propagate.builtin.neighbours import neighbour_evidence
 from vfx_matte.propagate.builtin.network.calibration import network_share
-from vfx_matte.propagate.builtin.network.readout import BEYOND, Readout, learn
+from vfx_matte.propagate.builtin.network.readout import BEYOND, Readout, counts_near, learn
 from vfx_matte.propagate.builtin.network.saliency import (
     CLOSE_PX,
     ERRORS_KEPT,
@@ -437,6 +437,7 @@ class BuiltinPropagator:
             age=age,
             later=later,
             shares=self._network_shares,
+            read=counts_near(age, self._span()),
         )
         objects, unchanged = segment(ahead, smooth=smooth, looking=looking, wrong=wrong)
         # 2. which objects left, came back, or are something else by now?
@@ -515,6 +516,11 @@ class BuiltinPropagator:
         """
         ahead = () if self._attended is None else self._attended.values()
         return min([self._steps - self._masked, *(abs(steps - self._steps) for steps in ahead)])
+
+    def _span(self) -> int:
+        """How many frames the references that the walk attends to are apart."""
+        ahead = () if self._attended is None else self._attended.values()
+        return max(ahead) - min(ahead) if ahead else 0
 
     def _check(self, image: Image, mask: Mask | None) -> None:
         """Raise ValueError unless shapes, dtypes and ids are as promised."""
@@ -786,6 +792,7 @@ def _segment(
     looking: Mapping[int, Future[View]],
     wrong: Mapping[int, Array],
     shares: Sequence[float],
+    read: float,
     age: int,
     later: Callable[..., Future[Array]],
 ) -> tuple[Array, Array]:
@@ -796,7 +803,7 @@ def _segment(
     Returns also how surely each pixel shows the background that was seen there before: float32 (h,
     w), 0 outside of all windows.
     looking: what the network will say of some objects, by index; wrong: what of that is known to be
-    wrong; shares: how far its evidence counts. age: how many frames away
+    wrong; shares: how far its map counts, read: its layers. age: how many frames away
     the nearest reference is.
     later: begins a call in another thread.
     """
@@ -833,7 +840,11 @@ def _segment(
         # the network, as far as it is to be trusted
         if index in looking:
             evidence += _network_evidence(
-                scene, index, looking[index].result(), shares[index], wrong.get(index)
+                scene,
+                index,
+                looking[index].result(),
+                shares=(shares[index], read),
+                wrong=wrong.get(index),
             )
         objects[index][box.window] = _decided(scene, index, evidence)
     return _compete(objects), scene.unchanged
@@ -896,12 +907,14 @@ def _decided(scene: _Scene, index: int, evidence: Array) -> Array:
 
 
 def _network_evidence(
-    scene: _Scene, index: int, view: View, share: float, wrong: Array | None
+    scene: _Scene, index: int, view: View, *, shares: tuple[float, float], wrong: Array | None
 ) -> Array:
     """What the network says of an object in its window: float32, already weighted.
 
-    share: how much of its map counts; wrong: what of it is known to be wrong, float32 (h, w).
+    shares: how much of its map and of its layers counts; wrong: what of the map is known to be
+    wrong, float32 (h, w).
     """
+    share, read = shares
     window, prior = scene.boxes[index].window, scene.walk.objects[index]
     evidence: Array = np.zeros_like(prior[window])
     if share > 0:
@@ -916,7 +929,7 @@ def _network_evidence(
             trust=network_trust(view.seen, prior, others < FREE),
         )
     if view.read is not None:
-        evidence += np.float32(WEIGHTS.read) * view.read[window]
+        evidence += np.float32(WEIGHTS.read * read) * view.read[window]
     return evidence
 
 

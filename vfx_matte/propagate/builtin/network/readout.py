@@ -8,6 +8,7 @@ does of hand-made descriptors: so it tells a dog from the poles beside it, which
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -25,11 +26,32 @@ BEYOND = 0.5
 less and less, and the network's map is heard as well.
 """
 
+# frames between references up to which they show much the same scene, and from which on they do not
+_ONE_SCENE, _TWO_SCENES = 40, 100
+# what a readout loses at a reference then, and in how many frames that fades to 1/e: a shirt that
+# was whole on the given mask had holes seven frames later, as the layers had learned from a mask
+# 225 frames away that what is white is table (docs/builtin.md)
+_LESS_NEAR, _NEAR_FRAMES = 0.6, 30.0
+
 _SAMPLES = 6000  # bounds the time that a reference takes
 _RIDGE = 0.06
 """How much the squared weights cost, each in units of its feature's variance, so that a layer of
 small numbers is no dearer to use than one of large numbers.
 """
+
+
+def counts_near(age: int, span: int) -> float:
+    """How much readouts count at some place of a walk, 0 … 1.
+
+    Near a given mask everything else knows what belongs to the object; what layers learned from a
+    mask of another scene must not overrule that.
+
+    Args:
+        age: how many frames away the nearest reference is.
+        span: how many frames the references that teach are apart.
+    """
+    apart = min(max((span - _ONE_SCENE) / (_TWO_SCENES - _ONE_SCENE), 0.0), 1.0)
+    return 1 - _LESS_NEAR * apart * math.exp(-age / _NEAR_FRAMES)
 
 
 @dataclass(frozen=True)
