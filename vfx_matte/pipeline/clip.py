@@ -456,18 +456,21 @@ def refuse_to_replace(kept: Path, output: Path, what: str) -> None:
         )
 
 
-def refuse_numbered(output: Path) -> None:
+def refuse_numbered(output: Path, clip: Path) -> None:
     """Refuse a name with a place for a number, of an output that is a single picture.
 
     Args:
         output: the picture to be written, such as x-%d.png.
+        clip: what it shows; its own name may be part of the output's, whatever it is.
 
     Raises:
         UsageError: its name has such a place.
     """
-    pattern = parse_pattern(output.name)
+    pattern, others = parse_pattern(output.name), output.name.replace(clip.stem, "")
+    if pattern is None or parse_pattern(others) is None:
+        return
     # one "#" may be part of a name: take #2.png
-    if pattern is not None and ("%" in output.name or "$F" in output.name or pattern.digits > 1):
+    if "%" in others or "$F" in others or pattern.digits > 1:
         raise UsageError(
             f"output {str(output)!r} has a place for a number, and this is one picture",
             hint=f"write the name of the one file: {option('output', pattern.name(0))}",

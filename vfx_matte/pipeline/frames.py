@@ -52,7 +52,7 @@ def save_frame(
     frame = clip.reader.frame(0 if at is None else clip.frame_index(at))
     number = clip.info.timeline.number(frame.index)
     path = output or Path(f"{clip_name(clip.path)}.{number:07d}.png")
-    refuse_numbered(path)
+    refuse_numbered(path, clip.path)
     refuse_to_replace(clip.path, path, "the clip")
     if replaced := _replaced_mask(path, clip.path, workspace):
         raise UsageError(

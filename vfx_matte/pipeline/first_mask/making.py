@@ -284,7 +284,7 @@ def _check_output(clip: SourceClip, path: Path, note: Note, *, is_corrected: boo
     """Raise UsageError when a mask would replace the clip, a mask in a workspace or of another
     frame, or a file of the user.
     """
-    refuse_numbered(path)
+    refuse_numbered(path, clip.path)
     refuse_to_replace(clip.path, path, "the clip")
     # masks, masks.previous: a mask in there would count as one that a run made
     for folder in path.resolve().parents:
