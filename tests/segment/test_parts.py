@@ -295,7 +295,16 @@ def test_a_kill_changes_nothing(cli: CommandLine, film: Path, victim: str) -> No
         assert "it is tried again: it was ended by signal 9" in stderr
     else:
         assert child.returncode == (130 if victim == "Ctrl-C" else -signal.SIGKILL)
-        cli(*shared, "--resume")
+        done = [
+            len(list(Path("two/scene").glob(f"{where}masks/*.png"))) for where in ("", "parts/*/")
+        ]
+        lines = cli(*shared, "--resume", "--progress", "json").stderr.splitlines()
+        told = [one for line in lines if (one := json.loads(line)).get("step") == "segment"]
+        assert told[-1]["frame"] == told[-1]["total"], "to the end, and not beyond"
+        if victim == "Ctrl-C":
+            # parts that were stopped go on where they were
+            assert done[1]
+            assert told[0]["total"] == len(list(Path("two/scene/masks").iterdir())) - sum(done)
     assert_like_whole(Path("two/scene"))
 
 
