@@ -291,7 +291,7 @@ def _propagate(
         begun = ahead.taken(plan, run, only=only, walks=walks, notify=reporter.notify)
     if begun is None:
         # of the run before, whatever memory is free now: masks of two sizes would not match
-        size = manifest.working_size
+        size = run.manifest.working_size
         propagator, frames = begin(
             plan,
             size=size,
