@@ -31,7 +31,7 @@ def test_a_folder_holds_few_files() -> None:
         for folder, names in folders().items()
         if len(names) > ROOMIER.get(folder, MOST_MODULES)
     }
-    assert crowded == {}, "each wants a folder for some of its files"
+    assert crowded == {}, "move some files of these folders into a folder of their own"
 
 
 def test_no_three_files_share_a_prefix() -> None:

@@ -1,4 +1,4 @@
-"""A served studio: with an engine that computes nothing, or with the real one on a small clip; and
+"""The served studio, with an engine that computes nothing or with the real one on a small clip, and
 the browser that opens its page.
 """
 

@@ -31,7 +31,7 @@ def served(tmp_path: Path) -> Iterator[Client]:
 
 @pytest.fixture
 def opened(browser: Any, served: Client) -> Iterator[Callable[..., Any]]:
-    """Opens the page in one tab more, each of a person of its own."""
+    """Opens the page in a further tab, each with storage of its own, as another person has."""
     contexts = []
 
     def open_tab(*, locale: str = "en-US") -> Any:

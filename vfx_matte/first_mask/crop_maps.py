@@ -26,11 +26,9 @@ CROP_SIZE_PX = 256
 thirds of the time.
 """
 
-LEAST_CROP_PX = 8
-"""Sides below which there is no map of a crop."""
-
 # The scores' numbers were fitted on the development sequences' first and middle frames
 # (bench/first_mask.py).
+_LEAST_CROP_PX = 8
 # crops whose edges are nearer than this share of their longer side count as one
 _SAME_CROP = 0.04
 _LEAST_REGION_PX = 20
@@ -58,6 +56,11 @@ class Crop:
     top: int
     right: int
     bottom: int
+
+    @property
+    def has_map(self) -> bool:
+        """Whether it is large enough for the network to make something of it."""
+        return min(self.width, self.height) >= _LEAST_CROP_PX
 
     @classmethod
     def around(
@@ -169,7 +172,7 @@ class CropNetwork:
             size: side of the square that the network is shown, px.
             rough: in two fifths of the time; where several crops are compared it is as good.
         """
-        if crop.width < LEAST_CROP_PX or crop.height < LEAST_CROP_PX:
+        if not crop.has_map:
             return None
         known = self._maps.get((crop, size, rough))
         if known is None:

@@ -26,7 +26,6 @@ from vfx_matte.first_mask.base import (
 )
 from vfx_matte.first_mask.corrections import MOST_ODDS, LogOdds, color_odds, log_odds
 from vfx_matte.first_mask.crop_maps import (
-    LEAST_CROP_PX,
     Crop,
     CropMap,
     CropNetwork,
@@ -307,7 +306,7 @@ class LearnedFirstMask(BaseFirstMask):
         low, high = _SEES_ANOTHER
         blind = min(1.0, max(0.0, (high - seen) / (high - low)))
         crop = state.features
-        if not blind or min(crop.width, crop.height) < LEAST_CROP_PX:
+        if not blind or not crop.has_map:
             return seen
         return (1 - blind) * seen + blind * max(seen, self._features(crop).agreement(state.mask))
 
@@ -323,7 +322,7 @@ class LearnedFirstMask(BaseFirstMask):
         return whole
 
     def _seen(self, crop: Crop) -> LogOdds | None:
-        if min(crop.width, crop.height) < LEAST_CROP_PX:
+        if not crop.has_map:
             return None
         # the pass that gives the map gives the features too, and those are needed next
         self._features(crop)

@@ -281,12 +281,16 @@ def warped(mask: Mask, flow: Floats) -> Mask:
     Returns:
         uint8 (H, W); what comes from outside of the picture is background.
     """
-    height, width = mask.shape
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    moved = cv2.remap(
-        mask, x + flow[..., 0], y + flow[..., 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
-    )
+    x, y = _sources(flow)
+    moved = cv2.remap(mask, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
     return np.asarray(moved, np.uint8)
+
+
+def _sources(flow: Floats) -> tuple[Floats, Floats]:
+    """Where each pixel was on the frame before: columns and rows, float32 (H, W)."""
+    height, width = flow.shape[:2]
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    return x + flow[..., 0], y + flow[..., 1]
 
 
 def unchanged(now: Image, before: Image, flow: Floats) -> Bools:
@@ -301,9 +305,7 @@ def unchanged(now: Image, before: Image, flow: Floats) -> Bools:
         bool (H, W); what comes from outside of the picture is new.
     """
     height, width = flow.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    x += flow[..., 0]
-    y += flow[..., 1]
+    x, y = _sources(flow)
     soft, past = (cv2.GaussianBlur(colors, (0, 0), 1.0) for colors in (now, before))
     brought = cv2.remap(past, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     known = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)

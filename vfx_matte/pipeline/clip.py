@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -453,6 +453,25 @@ def refuse_to_replace(kept: Path, output: Path, what: str) -> None:
         raise UsageError(
             f"output {str(output)!r} would replace {what}",
             hint=f"choose another place with {option('output')}",
+        )
+
+
+def refuse_foreign(output: Path, *, is_ours: Callable[[Path], bool], maker: str) -> None:
+    """Refuse to replace a file that was not made here; an empty one is a name that a script has
+    reserved.
+
+    Args:
+        output: the file to be written.
+        is_ours: whether a file that is there was made here.
+        maker: what makes such files, for the message.
+
+    Raises:
+        UsageError: somebody else's file lies there.
+    """
+    if output.is_file() and output.stat().st_size and not is_ours(output):
+        raise UsageError(
+            f"output {str(output)!r} is there and was not made by {maker}",
+            hint=f"choose another name with {option('output')}, or delete it",
         )
 
 

@@ -102,6 +102,17 @@ def path_confidence(
     return limited
 
 
+def bridged(places: Sequence[int], gap: int) -> Ranges:
+    """Ascending places as half-open ranges; those that are at most `gap` apart are in one."""
+    between = [
+        place
+        for one, other in itertools.pairwise(places)
+        if other - one <= gap
+        for place in range(one, other)
+    ]
+    return to_ranges([*places, *between])
+
+
 def uncertain_stretches(
     confidence: Sequence[int],
     references: Collection[int] = (),
@@ -117,14 +128,8 @@ def uncertain_stretches(
     limited = path_confidence(confidence, references, first_frame=first_frame, cuts=cuts)
     low = [index for index, value in enumerate(limited) if UNKNOWN < value < LOW_CONFIDENCE]
     # a stretch with a few sure frames in it is one place to look at, not two
-    bridged = [
-        index
-        for start, stop in itertools.pairwise(low)
-        if stop - start <= _BRIDGED_FRAMES
-        for index in range(start, stop)
-    ]
     found = []
-    for start, stop in to_ranges([*low, *bridged]):
+    for start, stop in bridged(low, _BRIDGED_FRAMES):
         if stop - start < _SHORTEST_FRAMES:
             continue
         known = [index for index in range(start, stop) if UNKNOWN < limited[index] < LOW_CONFIDENCE]

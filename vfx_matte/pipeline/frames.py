@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vfx_matte.errors import UsageError, WorkspaceError
-from vfx_matte.pipeline.clip import SourceClip, refuse_numbered, refuse_to_replace
+from vfx_matte.pipeline.clip import SourceClip, refuse_foreign, refuse_numbered, refuse_to_replace
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import (
     ReferenceRecord,
@@ -59,12 +59,7 @@ def save_frame(
             f"output {str(path)!r} would replace {replaced}",
             hint=f"choose another place with {option('output')}",
         )
-    # an empty file is a name that a script has reserved
-    if path.is_file() and path.stat().st_size and not is_made_here(path):
-        raise UsageError(
-            f"output {str(path)!r} is there and was not made by {command('frame')}",
-            hint=f"choose another name with {option('output')}, or delete it",
-        )
+    refuse_foreign(path, is_ours=is_made_here, maker=command("frame"))
     save_picture(path, frame.image)
     return SavedFrame(clip.path, number, path)
 

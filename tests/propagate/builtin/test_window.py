@@ -74,7 +74,7 @@ def test_a_part_of_a_table_is_read_as_the_whole() -> None:
 def test_filter_and_plate_are_the_same_away_from_the_windows_border() -> None:
     rgb = (noise(*SHAPE, 3) * 255).astype(np.uint8)
     picture, inner = noise(*SHAPE, seed=2), np.s_[14:-14, 14:-14]
-    whole = cues.GuidedFilter(rgb)
+    whole = cues.GuidedFilter(rgb, radius_px=6)
     some = whole.within(BOX)(picture[BOX.window])
     np.testing.assert_allclose(some[inner], whole(picture)[BOX.window][inner], atol=1e-3)
     plate = cues.Plate.empty(SHAPE).updated(rgb, noise(*SHAPE, seed=3) > 0.3)

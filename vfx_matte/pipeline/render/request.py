@@ -14,7 +14,7 @@ from vfx_matte.errors import UsageError
 from vfx_matte.matting.compiled.notice import tell_when_compiling
 from vfx_matte.media.writers import left_out, stills
 from vfx_matte.media.writers.numbered_files import is_numbered
-from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
+from vfx_matte.pipeline.clip import SegmentedClip, refuse_foreign, refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.settings.edge_methods import name_of
 from vfx_matte.settings.options import SOFT_COMMAND, MatteSettings, PathsSettings
@@ -127,13 +127,9 @@ def refuse_other_file(clip: SegmentedClip, path: Path) -> None:
     Raises:
         UsageError: somebody else's file lies there.
     """
-    # an empty file is a name that a script has reserved
-    if not path.is_file() or not path.stat().st_size:
-        return
-    if path.parent.resolve() == clip.folder.resolve():
-        return
-    if not (stills.is_made_here(path) or left_out.is_made_here(path)):
-        raise UsageError(
-            f"output {str(path)!r} is there and was not made by vfx-matte",
-            hint=f"choose another name with {option('output')}, or delete it",
+    if path.parent.resolve() != clip.folder.resolve():
+        refuse_foreign(
+            path,
+            is_ours=lambda file: stills.is_made_here(file) or left_out.is_made_here(file),
+            maker="vfx-matte",
         )

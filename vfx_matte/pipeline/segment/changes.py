@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import overlap
+from vfx_matte.pipeline.confidence import bridged
 from vfx_matte.pipeline.sampling import evenly
 from vfx_matte.pipeline.segment.plan import affected_frames, changed_references
 from vfx_matte.pipeline.segment.request import ChangedFrames
 from vfx_matte.wording import option
-from vfx_matte.workspace import ClipWorkspace, Manifest, load_mask, to_ranges
+from vfx_matte.workspace import ClipWorkspace, Manifest, load_mask
 
 MOST_COMPARED = 120
 """So many frames are compared at most, evenly spaced: of a long clip in a second or two."""
@@ -60,8 +61,9 @@ def unexplained_changes(
         beyond = {at: parts[at] - expected[at] for at in parts}
         number = made.timeline.number
         frames = list(beyond)
-        for first, last in _stretches([beyond[at] > UNEXPLAINED for at in frames]):
-            span = frames[first : last + 1]
+        places = [place for place, at in enumerate(frames) if beyond[at] > UNEXPLAINED]
+        for first, stop in bridged(places, _BRIDGED):
+            span = frames[first:stop]
             worst = max(span, key=lambda at: beyond[at])
             record = ChangedFrames(
                 object_id, number(span[0]), number(span[-1]) + 1, number(worst), 100 * parts[worst]
@@ -115,7 +117,7 @@ def _expected(
         kept: frames of references that stay.
         changed: frames of those that came, went or are others.
         cuts: frames that begin a shot.
-    """  # fmt: skip
+    """
     # what is not expected to be anything is taken as it is
     expected = dict(changes)
     edges = [0, *sorted(cuts), max(changes, default=0) + 1]
@@ -131,15 +133,3 @@ def _expected(
         values = np.interp(frames, places, [known[at] for at in places])
         expected.update(zip(frames, map(float, values), strict=True))
     return expected
-
-
-def _stretches(is_named: Sequence[bool]) -> Iterator[tuple[int, int]]:
-    """The first and last positions of what is named, gaps bridged."""
-    places = [position for position, named in enumerate(is_named) if named]
-    bridged = {
-        position
-        for one, other in itertools.pairwise(places)
-        if other - one <= _BRIDGED
-        for position in range(one, other)
-    }
-    yield from ((start, stop - 1) for start, stop in to_ranges({*places, *bridged}))

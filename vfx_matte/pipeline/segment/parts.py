@@ -291,9 +291,8 @@ def _take_in_one(
             return f"{problem}; {remove}"
         # without locks nobody can tell whether somebody is at work there, unless all is done
         is_known = lock.excludes or has_ended
-        problem = "" if goes_on else _not_complete(remove)
         if (goes_on or not is_known) and not _is_complete(part, manifest):
-            return problem
+            return "" if goes_on else _not_complete(remove)
         for index in run.take_in(part, manifest):
             taken.frames.append(index)
             _note_unseen(taken.unseen, run, index)

@@ -46,7 +46,7 @@ from vfx_matte.pipeline.segment.request import (
 )
 from vfx_matte.pipeline.segment.sharing import Sharing
 from vfx_matte.pipeline.segment.text import with_objects_of_text
-from vfx_matte.pipeline.segment.workers import begun_parts, share_out
+from vfx_matte.pipeline.segment.workers import folders_of_parts, share_out
 from vfx_matte.propagate.protocol import ChoosesSize, Propagator
 from vfx_matte.propagate.walk_state import Checkpoint
 from vfx_matte.wording import command
@@ -223,7 +223,7 @@ def run_segment(
         taken_in = 0
         if is_whole:
             # of an earlier run that was stopped, or of other machines
-            going_on = begun_parts(run, sharing) if sharing is not None else ()
+            going_on = folders_of_parts(run, sharing) if sharing is not None else ()
             taken = take_in(run, reporter=reporter, going_on=going_on)
             taken_in = len(taken.frames)
             _join(unseen, taken.unseen)

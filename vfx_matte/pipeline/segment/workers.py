@@ -29,15 +29,18 @@ from vfx_matte.workspace import ClipWorkspace, SegmentRun
 _LOOK_AGAIN_SECONDS = 1.0
 
 
-def begun_parts(run: SegmentRun, sharing: Sharing) -> frozenset[Path]:
-    """Folders of the parts that `share_out` is going to make to their end, from where an earlier
-    run of the same work was stopped.
+def folders_of_parts(run: SegmentRun, sharing: Sharing) -> frozenset[Path]:
+    """Folders of the parts that `share_out` is going to make to their end, those that an earlier
+    run has begun from where it was stopped.
     """
-    clip, timeline = ClipWorkspace(run.clip.folder), run.manifest.timeline
-    return frozenset(
-        part_workspace(clip, (part.start, part.stop), timeline).folder
-        for part in _unfinished(run, _divided(run, sharing))
-    )
+    parts = _unfinished(run, _divided(run, sharing))
+    return frozenset(_place(run, part).folder for part in parts)
+
+
+def _place(run: SegmentRun, part: range) -> ClipWorkspace:
+    """Where a part is made."""
+    clip = ClipWorkspace(run.clip.folder)
+    return part_workspace(clip, (part.start, part.stop), run.manifest.timeline)
 
 
 def _divided(run: SegmentRun, sharing: Sharing) -> list[range]:
@@ -83,12 +86,15 @@ def share_out(run: SegmentRun, sharing: Sharing, *, reporter: Reporter) -> dict[
         )
         return {}
     parts = costliest_first(run.manifest, _unfinished(run, whole))
-    shares = _Shares(run, parts, sharing, reporter)
+    done = {part: done_of(_place(run, part), run.manifest) for part in parts}
     # the only one that is left is made without a process beside this one, unless it was begun
-    if len(parts) < 2 and not shares.is_begun:
+    if len(parts) < 2 and not any(done.values()):
         return {}
-    with reporter.progress("segment", shares.missing) as step:
-        return shares.make(step)
+    # what was made of a part before a run was stopped is not made again
+    absent = {at for begin, end in run.missing for at in range(begin, end)}
+    left = {part: len(absent.intersection(part) - done[part]) for part in parts}
+    with reporter.progress("segment", sum(left.values())) as step:
+        return _Shares(run, left, sharing, step, reporter).make()
 
 
 class _Shares:
@@ -96,40 +102,35 @@ class _Shares:
 
     Args:
         run: as of `share_out`.
-        parts: in the order in which they begin.
+        left: the parts, in the order in which they begin, and how many frames of each are to be
+            made.
         sharing: as there.
+        step: counts a frame.
         reporter: as there.
     """
 
     def __init__(
-        self, run: SegmentRun, parts: Sequence[range], sharing: Sharing, reporter: Reporter
+        self,
+        run: SegmentRun,
+        left: Mapping[range, int],
+        sharing: Sharing,
+        step: Callable[[], None],
+        reporter: Reporter,
     ) -> None:
-        self._run, self._sharing, self._reporter = run, sharing, reporter
-        self._clip, self._timeline = ClipWorkspace(run.clip.folder), run.manifest.timeline
-        self._step: Callable[[], None] = lambda: None
-        # what was made of a part before a run was stopped is not made again
-        absent = {at for begin, end in run.missing for at in range(begin, end)}
-        done = {part: done_of(self._place(part), run.manifest) for part in parts}
-        self.is_begun = any(done.values())
-        self._left = {part: len(absent.intersection(part) - done[part]) for part in parts}
-        self._commands: Commands = sharing.commands(len(parts))
+        self._run, self._left, self._sharing = run, left, sharing
+        self._step, self._reporter = step, reporter
+        self._commands: Commands = sharing.commands(len(left))
         # of what is below; and nobody prepares a part while another is taken in, which removes
         # folders that are empty
         self._lock = threading.Lock()
-        self._waiting = deque(parts)
+        self._waiting = deque(left)
         self._attempts: Counter[range] = Counter()
         self._told: Counter[range] = Counter()
         self._failed: dict[str, Ended] = {}
         self._unseen: dict[int, list[int]] = defaultdict(list)
 
-    @property
-    def missing(self) -> int:
-        """How many frames are to be made."""
-        return sum(self._left.values())
-
-    def make(self, step: Callable[[], None]) -> dict[int, list[int]]:
-        """Everything; see `share_out`. step: counts a frame."""
-        self._step = step
+    def make(self) -> dict[int, list[int]]:
+        """Everything; see `share_out`."""
         workers = min(self._commands.at_once, len(self._waiting))
         self._commands.all([self._work] * workers, stops=self._reporter.stops)
         if self._commands.is_stopped:
@@ -175,7 +176,7 @@ class _Shares:
 
     def name(self, part: range) -> str:
         """Of a part, as it is typed."""
-        return part_name(part, self._timeline)
+        return part_name(part, self._run.manifest.timeline)
 
     def next(self) -> range | None:
         """The part to be made next, prepared; where another run makes it, when that has ended.
@@ -191,7 +192,7 @@ class _Shares:
         while not self._commands.is_stopped:
             try:
                 with self._lock:
-                    prepare(self._place(part), self._run.manifest)
+                    prepare(_place(self._run, part), self._run.manifest)
                 return part
             except WorkspaceError:
                 if not is_said:
@@ -205,7 +206,7 @@ class _Shares:
     def take_in(self, part: range) -> None:
         """Take in what there is of a part that nobody makes any more."""
         with self._lock:
-            taken = take_in(self._run, reporter=self._reporter, awaited=self._place(part))
+            taken = take_in(self._run, reporter=self._reporter, awaited=_place(self._run, part))
             for object_id, frames in taken.unseen.items():
                 self._unseen[object_id] += frames
 
@@ -218,9 +219,6 @@ class _Shares:
             for _ in range(frames - self._told[part]):
                 self._step()
             self._told[part] = max(self._told[part], frames)
-
-    def _place(self, part: range) -> ClipWorkspace:
-        return part_workspace(self._clip, (part.start, part.stop), self._timeline)
 
 
 @dataclass(slots=True)

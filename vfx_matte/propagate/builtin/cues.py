@@ -515,7 +515,7 @@ class GuidedFilter:
     rgb: uint8 (h, w, 3), the guide; radius_px and epsilon (in squared code values) as in the paper.
     """
 
-    def __init__(self, rgb: Array, *, radius_px: int = 6, epsilon: float = 40.0) -> None:
+    def __init__(self, rgb: Array, *, radius_px: int, epsilon: float = 40.0) -> None:
         self._window = (2 * radius_px + 1, 2 * radius_px + 1)
         # Centred code values: the variances below are differences of squares, and float32 must hold
         # them.

@@ -129,7 +129,7 @@ export const ENGINE_CHINESE = {
   "{what} object {id}": "{what} 对象 {id}",
   "{what} shows objects {ids}: it is not clear which one is marked": "{what} 包含对象 {ids}：不清楚标记的是哪一个",
   "{one}, or: {other}": "{one}，或：{other}",
-  "output {path} is there and was not made by vfx-matte": "输出 {path} 已存在，且不是由 vfx-matte 生成的",
+  "output {path} is there and was not made by {maker}": "输出 {path} 已存在，且不是由 {maker} 生成的",
   "choose another name with {option}, or delete it": "请用 {option} 选择其他名称，或删除它",
   "the disk is full: cannot write {path}": "磁盘已满：无法写入 {path}",
   "{path} cannot be written: {reason}": "{path} 无法写入：{reason}",
