@@ -451,6 +451,27 @@ def test_the_mask_may_come_from_the_propagated_one(project: CommandLine, painter
     assert "the propagated mask shows objects 1, 2" in ran.error
 
 
+def test_other_objects_of_a_propagated_mask_are_named_or_left_out(
+    project: CommandLine, painter: None
+) -> None:
+    """As a reference it would vouch for them."""
+    ids = project.mask(5)
+    call = (
+        "mask", "clip.mp4", "--at", "5", "--from", "propagated", "--object", "1", "--fg", "50,55",
+        "-o", "m.png",
+    )  # fmt: skip
+    assert "object 2 is on this frame as propagated" in project(*call).stderr
+    ran = project(*call, "--alone")
+    assert "as propagated" not in ran.stderr
+    np.testing.assert_array_equal(
+        load_mask(Path("m.png")), np.where(disc(50, 55), 1, np.where(ids == 1, 1, 0))
+    )
+    words = shlex.split(ran.stdout.splitlines()[-1].removeprefix("next: "))
+    project(*words[1:], "--propagator", "fake")
+    # there object 2 is predicted, and not gone
+    assert (project.mask(5) == 2).any()
+
+
 def test_a_mask_of_another_size_is_brought_to_the_clips(here: CommandLine) -> None:
     paint(Path("half.png"), two_objects((48, 32)))
     ran = here(

@@ -67,6 +67,13 @@ def mask(
             help="Begin with this mask file, or the frame's propagated mask.",
         ),
     ] = None,
+    alone: Annotated[
+        bool,
+        typer.Option(
+            "--alone",
+            help="Leave the other objects out of the mask: segment goes on predicting them there.",
+        ),
+    ] = False,
     method: Annotated[
         str,
         typer.Option(
@@ -108,6 +115,7 @@ def mask(
         object_id=object_id,
         start=Path(begin) if begin is not None and not propagated else None,
         from_propagated=propagated,
+        alone=alone,
     )
     # the network is fetched on first use unless config.ini forbids it; weights and masks lie where
     # segment looks for them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from vfx_matte.first_mask import (
     Answer,
     Marks,
 )
-from vfx_matte.masks import Image, Mask, Palette
+from vfx_matte.masks import Image, Mask, Palette, object_ids
 from vfx_matte.pipeline.clip import SourceClip, open_segmented, refuse_numbered, refuse_to_replace
 from vfx_matte.pipeline.first_mask.marking import marking_of, open_marking
 from vfx_matte.pipeline.first_mask.records import (
@@ -90,6 +91,8 @@ def first_mask(
     mask, answers, lines = marking.placed(
         before, request.marks, auto=request.auto, object_id=request.object_id, name=name
     )
+    if request.alone:
+        mask = _only(mask, answers)
     return FirstMaskResult(number, mask, masked_objects(mask, answers), tuple(lines))
 
 
@@ -150,6 +153,10 @@ def save_first_mask(
     mask, answers, lines = marking.placed(
         start.mask, request.marks, auto=request.auto, object_id=request.object_id, name=start.name
     )
+    if request.alone:
+        mask = _only(mask, answers)
+    elif request.from_propagated:
+        lines.extend(_as_given(mask, answers))
     for line in lines:
         reporter.notify(line)
     # 3. its files; a preview that cannot be written is no reason to lose the mask
@@ -179,6 +186,30 @@ def masked_objects(mask: Mask, answers: dict[int, Answer]) -> tuple[MaskedObject
         )
         for object_id, answer in answers.items()
     )
+
+
+def _only(mask: Mask, answers: Mapping[int, Answer]) -> Mask:
+    """The mask with the objects that were marked, and no other."""
+    return np.where(np.isin(mask, list(answers)), mask, 0).astype(np.uint8)
+
+
+def _as_given(mask: Mask, answers: Mapping[int, Answer]) -> Iterator[str]:
+    """A line about objects of a propagated mask that nobody marked: as a reference it vouches for
+    them, too.
+    """
+    others = [object_id for object_id in object_ids(mask) if object_id not in answers]
+    if others:
+        yield (
+            f"{_objects(others)} on this frame as propagated, and will count as right; where that"
+            f" is not so, correct it too, or leave it out: {option('alone', True)}"
+        )
+
+
+def _objects(ids: Sequence[int]) -> str:
+    """Object 2 is, or objects 2 and 3 are."""
+    if len(ids) == 1:
+        return f"object {ids[0]} is"
+    return f"objects {', '.join(map(str, ids[:-1]))} and {ids[-1]} are"
 
 
 @dataclass(frozen=True, slots=True)

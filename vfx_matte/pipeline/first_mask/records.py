@@ -45,6 +45,8 @@ class MaskRequest:
     """A mask file to begin with."""
     from_propagated: bool = False
     """Begin with the frame's mask in the workspace."""
+    alone: bool = False
+    """Leave all other objects out of the mask: where it is a reference, they go on as predicted."""
 
     def __post_init__(self) -> None:
         # refused here and not by a door, so that Python, too, hears what could be marked
