@@ -32,7 +32,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -42,6 +42,7 @@ from statistics import fmean, stdev
 
 import cv2
 import numpy as np
+from scipy.stats import spearmanr
 
 from vfx_matte.blas_threads import one_blas_thread
 from vfx_matte.errors import MaskError, UsageError, VfxMatteError
@@ -53,8 +54,10 @@ from vfx_matte.measure.accuracy import (
     score_sequence,
     unscored_frames,
 )
+from vfx_matte.pipeline.confidence import LOW_CONFIDENCE, path_confidence
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.review.evaluate import save_frame_csv, sequence_record
+from vfx_matte.propagate.confidence import witnessed_overlap
 from vfx_matte.propagate.driver import Segmented, propagate
 from vfx_matte.settings.options import MEMORIES
 from vfx_matte.workspace import load_mask, save_mask
@@ -95,6 +98,10 @@ class Measured:
 
     score: SequenceScore
     milliseconds: float
+    sureness: tuple[tuple[float, float], ...]
+    """Confidence, per cent, as `segment` ranks frames by it, and the true overlap (J), of every
+    frame and object that counts.
+    """
 
 
 class Images:
@@ -180,14 +187,49 @@ def measure(sequence: Sequence480, plan: Plan) -> Measured:
         carrier, images, references, start=0, stop=length, remember=plan.options.remembers
     )
     with one_blas_thread(), closing(made):
-        pairs = (_pair(frame, sequence, plan) for frame in watch.timed(made))
+        expected: dict[int, tuple[float, ...]] = {}
+        pairs = (_pair(frame, sequence, plan, expected) for frame in watch.timed(made))
         unscored = unscored_frames(range(length), references=at, protocol="davis")
         score = score_sequence(pairs, name=sequence.name, unscored=unscored)
-    return Measured(score, 1000 * watch.seconds / length)
+    return Measured(score, 1000 * watch.seconds / length, _sureness(score, expected, at))
 
 
-def _pair(frame: Segmented, sequence: Sequence480, plan: Plan) -> MaskPair:
-    """A finished frame beside its truth; saved on the way."""
+def _sureness(
+    score: SequenceScore, expected: Mapping[int, tuple[float, ...]], at: Sequence[int]
+) -> tuple[tuple[float, float], ...]:
+    """See `Measured`. expected: of every frame, how sure each object is, 0 … 1."""
+    ways = [
+        path_confidence([round(100 * expected[index][k]) for index in sorted(expected)], at)
+        for k in range(len(expected[0]))
+    ]
+    return tuple(
+        (ways[frame.object_id - 1][frame.frame_index], frame.score.region)
+        for frame in score.frames
+        if frame.score is not None
+    )
+
+
+def print_sureness(pairs: Sequence[tuple[float, float]]) -> None:
+    """Print how well confidence tells bad frames. pairs: see `Measured`."""
+    sure, true = (np.array(values) for values in zip(*pairs, strict=True))
+    low = sure < LOW_CONFIDENCE
+    print(
+        f"confidence: rank correlation with J {float(spearmanr(sure, true).statistic):.2f}; below"
+        f" {LOW_CONFIDENCE} % are {low.sum()} of {low.size} frames ({low.mean():.0%})"
+    )
+    for bad in (0.6, 0.7):
+        print(f"  of {(true < bad).sum()} frames with J < {bad}: {(low & (true < bad)).sum()}")
+    if low.any():
+        print(f"  of those below, J < 0.7 in {float((true[low] < 0.7).mean()):.0%}")
+
+
+def _pair(
+    frame: Segmented, sequence: Sequence480, plan: Plan, expected: dict[int, tuple[float, ...]]
+) -> MaskPair:
+    """A finished frame beside its truth; saved on the way. expected: takes how sure it is."""
+    expected[frame.frame_index] = witnessed_overlap(
+        frame.probabilities, frame.mask, frame.agreement
+    )
     path = sequence.truths[frame.frame_index]
     truth = read_truth(path, multi=plan.multi)
     if plan.save is not None:
@@ -346,6 +388,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="write J and F of every frame; -1 where it does not count",
     )
     parser.add_argument(
+        "--confidence", action="store_true", help="print how well confidence tells bad frames"
+    )
+    parser.add_argument(
         "--save",
         type=Path,
         metavar="DIR",
@@ -382,6 +427,8 @@ def main() -> int:
                 f"note: {chosen.workers} sequences ran side by side, so ms/frame is longer than"
                 " alone"
             )
+        if chosen.confidence:
+            print_sureness([pair for result in results for pair in result.sureness])
         if chosen.csv is not None:
             save_frame_csv(chosen.csv, (sequence_record(result.score) for result in results))
     except VfxMatteError as error:

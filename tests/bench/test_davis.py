@@ -253,6 +253,22 @@ def test_workers_find_the_same(single: Path) -> None:
     }
 
 
+def test_how_well_confidence_tells_bad_frames(
+    tool: ModuleType, single: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool.print_sureness([(95, 0.9), (90, 0.8), (70, 0.5), (60, 0.65), (50, 0.75)])
+    # ranks 5 4 3 2 1 and 5 4 1 2 3: 1 - 6·8 / (5·24)
+    assert capsys.readouterr().out.splitlines() == [
+        "confidence: rank correlation with J 0.60; below 78 % are 3 of 5 frames (60%)",
+        "  of 1 frames with J < 0.6: 1",
+        "  of 2 frames with J < 0.7: 2",
+        "  of those below, J < 0.7 in 67%",
+    ]
+    # the frames that count, of both sequences: neither the first nor the last
+    said = bench(single, "--confidence").stdout
+    assert f"of {sum(LENGTH.values()) - 2 * len(LENGTH)} frames" in said
+
+
 def test_the_builtin_propagator_by_default(single: Path) -> None:
     table = rows_of(bench(single, "--sequences", "bear"))
     assert list(table) == ["bear", "mean of 1"]
