@@ -15,7 +15,7 @@ LOW_CONFIDENCE = 78
 
 On ten DAVIS 2016 sequences, each walked in three ways, 11 % of the built-in propagator's frames
 were below before witnesses counted (`propagate.confidence`); 61 % of these overlapped the truth by
-less than 0.7, and of all that overlapped by less than 0.6 44 % were below. With them it is 19 to 24
+less than 0.7, and of all that overlapped by less than 0.6 44 % were below. With them it is 19 to 21
 % after one mask (docs/builtin.md).
 """
 _SEVERITY_STEP = 25.0

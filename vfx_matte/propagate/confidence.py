@@ -14,10 +14,10 @@ from vfx_matte.masks import Mask, Probabilities
 
 # a ratio of areas hardly changes with the size, and confidence is asked of every frame
 _SAMPLED_SIDE_PX = 270
-_SEEN, _KEPT = 0.15, 0.3
+_SEEN, _KEPT = 0.15, 0.6
 """What it costs when a witness has something else altogether; it may be the one that is wrong.
 
-Chosen so that about a quarter of the frames of ten hard sequences is named (docs/builtin.md).
+Chosen so that about a fifth of the frames of ten hard sequences is named (docs/builtin.md).
 """
 
 
