@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import av
 import numpy as np
@@ -72,6 +73,26 @@ def test_missing_timestamps_are_mended(tmp_path: Path, notices: Notices) -> None
     info = probe(path, notify=notices)
     assert len(info.timeline) == 12
     assert info.timeline.is_constant_rate
+
+
+def test_a_file_is_opened_for_its_packets_and_for_a_picture(
+    make_clip: Make, notices: Notices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening takes as long as reading a short clip."""
+    opened = Mock(wraps=av.open)
+    monkeypatch.setattr(av, "open", opened)
+    plain, timed = (
+        make_clip("plain.mp4"),
+        make_clip("timed.mov", metadata={"timecode": "01:00:00:00"}),
+    )
+    # writing the clips opens them, too
+    opened.reset_mock()
+    assert probe(plain, notify=notices).timecode is None
+    assert opened.call_count == 2
+    # a timecode track has to be read before anything else
+    opened.reset_mock()
+    assert probe(timed, notify=notices).timecode == "01:00:00:00"
+    assert opened.call_count == 4
 
 
 def test_an_edit_list_hides_the_start(tmp_path: Path, notices: Notices) -> None:

@@ -233,17 +233,6 @@ def video_stream_of(
     raise MediaError(f"{str(path)!r} has no video", hint="give a file with a picture track")
 
 
-def film_stream(path: Path, *, notify: Notify) -> int:
-    """The number of the stream that is the film: the first real one, unless that is one picture
-    only and another is not.
-    """
-    with open_input(path) as container:
-        chosen = film_of(container, path, notify=notify)
-        if chosen is not None:
-            return chosen
-        return video_stream_of(container, path).index
-
-
 def probe(path: Path, *, notify: Notify) -> ClipInfo:
     """Read a clip's facts and count its frames.
 
@@ -280,27 +269,26 @@ def _probe(path: Path, *, notify: Notify, most_packets: int | None) -> ClipInfo 
     """Read a clip's facts, from all packets or from the first pictures' alone; None where these do
     not tell.
     """
-    # what packets and headers say
-    film = film_stream(path, notify=notify)
+    # what packets and headers say. Opening takes as long as reading a short clip, so it is done
+    # once where nothing has to be read before the packets are counted: to choose among several
+    # streams, or the timecode of a track, which has to be demuxed before anything else.
     with open_input(path) as container:
-        stream = video_stream_of(container, path, film)
-        packets = _scan(container, stream, most_packets)
-        # times that have to be mended, or a beginning that an edit list cuts away: an earlier frame
-        # may come later in the file
-        is_known = packets.reliable and len(packets.pts) > _MOST_MOVED
-        if most_packets is not None and not is_known:
-            return None
-        audio = tuple(
-            _audio_info(
-                track, packets.audio_starts.get(track.index), packets.audio_ends.get(track.index)
-            )
-            for track in container.streams.audio
-        )
-        left_out = other_streams(container, stream.index)
-        chapters = chapters_of(container)
-    # opened anew, as a timecode track has to be demuxed before anything else
-    with open_input(path) as container:
-        stated = stated_timecode(container)
+        chosen = film_of(container, path, notify=notify)
+        film = video_stream_of(container, path).index if chosen is None else chosen
+        is_at_start = chosen is None and all(each.type != "data" for each in container.streams)
+        if is_at_start:
+            stated = stated_timecode(container)
+            said = _Said.of(container, film, path, most_packets)
+    if not is_at_start:
+        with open_input(path) as container:
+            said = _Said.of(container, film, path, most_packets)
+        with open_input(path) as container:
+            stated = stated_timecode(container)
+    # times that have to be mended, or a beginning that an edit list cuts away: an earlier frame
+    # may come later in the file
+    packets = said.packets
+    if most_packets is not None and not (packets.reliable and len(packets.pts) > _MOST_MOVED):
+        return None
     # what the first picture says, and, where packets have no times to trust, all of them
     first, first_aspect, decoded, field_order = _decode_facts(path, packets)
     timeline, repairs, keyframes = packets.timeline(), Repairs(), packets.keyframes
@@ -348,14 +336,14 @@ def _probe(path: Path, *, notify: Notify, most_packets: int | None) -> ClipInfo 
         timecode=timecode,
         origin=packets.origin(timeline),
         video_stream=packets.stream_index,
-        audio=audio,
-        other_streams=left_out,
+        audio=said.audio,
+        other_streams=said.other_streams,
         timeline=timeline,
         keyframes=keyframes,
         repairs=repairs,
         reliable=packets.reliable,
         hdr=hdr_of(first),
-        chapters=chapters,
+        chapters=said.chapters,
         has_alpha=carries_alpha(first.format.name),
         first_color=color_of(first),
         first_aspect=first_aspect,
@@ -454,6 +442,35 @@ class _Packets:
             return Fraction(0)
         first_picture = [timeline.start] if timeline.pts else []
         return min([*first_picture, *self.audio_starts.values()], default=Fraction(0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What headers and packets of a file say."""
+
+    packets: _Packets
+    audio: tuple[AudioInfo, ...]
+    other_streams: tuple[str, ...]
+    chapters: tuple[Chapter, ...]
+
+    @classmethod
+    def of(
+        cls,
+        container: av.container.InputContainer,
+        film: int,
+        path: Path,
+        most_packets: int | None,
+    ) -> _Said:
+        """Read a container from its beginning; `most_packets` as for `_scan`."""
+        stream = video_stream_of(container, path, film)
+        packets = _scan(container, stream, most_packets)
+        audio = tuple(
+            _audio_info(
+                track, packets.audio_starts.get(track.index), packets.audio_ends.get(track.index)
+            )
+            for track in container.streams.audio
+        )
+        return cls(packets, audio, other_streams(container, stream.index), chapters_of(container))
 
 
 def _scan(
