@@ -154,6 +154,24 @@ def test_a_key_is_compared_with_the_frames_that_are_rendered(
     assert not [line for line in told if "on frame" in line]
 
 
+def test_of_every_twelfth_the_first_frame_with_the_subject_is_compared_with_the_key(
+    segmented: SegmentedClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, mask = segmented.reader.frame(3), segmented.mask(3)
+    assert mask is not None
+    seen = Mock(wraps=key.subject_chroma)
+    monkeypatch.setattr(key, "subject_chroma", seen)
+    masks = [None] * 10 + [mask * 0] * 3 + [mask] * 47
+    watch = key.KeyWatch(segmented, (0, 255, 0), MatteSettings(), reporter=SILENT)
+    watch.begin(100, 160)
+    looked = []
+    for number, shown in enumerate(masks):
+        watch.see(FrameJob(100 + number, frame.time, shown, frame, 100 + number))
+        looked += [number] * (seen.call_count - len(looked))
+    # parts of five frames: the first two show nothing, the third does so late
+    assert looked == [13, *range(15, 60, 5)]
+
+
 def test_one_frame_shares_out_its_parts_and_is_not_compared_with_the_key(
     segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,7 +183,7 @@ def test_one_frame_shares_out_its_parts_and_is_not_compared_with_the_key(
         return make_matte(*args, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(mattes, "make_matte", noted)
-    monkeypatch.setattr(key, "subject_frames", Mock(side_effect=AssertionError("looked")))
+    monkeypatch.setattr(key, "subject_chroma", Mock(side_effect=AssertionError("looked")))
     output = planned(segmented, tmp_path, settings=MatteSettings(edges="guided"))[2]
     before = cv2.getNumThreads()
     cv2.setNumThreads(3)

@@ -2,7 +2,8 @@
 
 A dozen frames are looked at: where a key is to be found, of the whole clip before a render begins,
 keyframes where there are some near, because only they are cheap to reach in a clip with long groups
-of pictures; where one is given, of those that are rendered, as they pass. Of each at most 20,000 of
+of pictures; where one is given, of those that are rendered, as they pass: the first one that shows
+the subject in every twelfth of them. Of each at most 20,000 of
 the subject's pixels are kept (see `composite.key_color`), so that memory does not grow with the
 clip or the picture.
 """
@@ -143,13 +144,7 @@ def choose_key(
     return color
 
 
-def subject_frames(
-    clip: SegmentedClip,
-    settings: MatteSettings,
-    *,
-    count: int,
-    span: tuple[int, int] | None = None,
-) -> list[int]:
+def subject_frames(clip: SegmentedClip, settings: MatteSettings, *, count: int) -> list[int]:
     """At most `count` frames, ascending and evenly spaced, whose mask shows a chosen object;
     keyframes where there are some.
 
@@ -157,10 +152,8 @@ def subject_frames(
         clip: a segmented clip.
         settings: which objects are chosen.
         count: how many frames at most.
-        span: the half-open range in which they are looked for; None is all of the clip.
     """
-    start, stop = span or (0, len(clip.info.timeline))
-    with_mask = [index for index in clip.mask_frames if start <= index < stop]
+    with_mask = clip.mask_frames
     known = set(with_mask)
     keyframes = [index for index in seekable(clip.info) if index in known]
     # masks are cheap to read, pictures are not: several masks are read for one frame that is kept
@@ -203,26 +196,28 @@ class KeyWatch(FrameWatch):
         """
         self._clip, self._key, self._settings, self._reporter = clip, key, settings, reporter
         self._span: tuple[int, int] | None = None
-        self._wanted: set[int] | None = None
+        self._seen = 0
         self._subjects: dict[int, Chroma] = {}
 
     def begin(self, start: int, stop: int) -> None:
         """Hear which frames will pass, a half-open range of indices."""
-        self._span, self._wanted = (start, stop), None
+        self._span, self._seen = (start, stop), 0
         self._subjects.clear()
 
     def see(self, job: FrameJob) -> None:
-        """Look at a frame, if it is one of those that count."""
+        """Look at a frame, if it is the first one of its part that shows the subject."""
         # a single picture is rendered without a look at the key
-        if self._span is None:
+        if self._span is None or job.mask is None or job.frame is None:
             return
-        # masks are read when the first frame is there: the decoder works meanwhile
-        if self._wanted is None:
-            self._wanted = set(
-                subject_frames(self._clip, self._settings, count=SAMPLED_FRAMES, span=self._span)
-            )
-        if job.index in self._wanted and job.frame is not None:
-            subject = _chosen(self._clip, job.mask, self._settings)
+        start, stop = self._span
+        # parts are counted, and not spread in advance: that would take reading many masks twice,
+        # and the encoder would wait for them
+        part = (job.index - start) * SAMPLED_FRAMES // (stop - start)
+        if part < self._seen:
+            return
+        subject = _chosen(self._clip, job.mask, self._settings)
+        if subject.any():
+            self._seen = part + 1
             self._subjects[job.index] = subject_chroma(job.frame.image, subject)
 
     def end(self) -> None:
