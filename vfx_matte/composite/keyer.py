@@ -276,16 +276,27 @@ def _interpolated(plane: Array, axis: int, size: int, shift: int, *, between: bo
     if not shift:
         return plane
     module, step = xp(plane), 1 << shift
-    # where each pixel lies among the samples, which are counted from 0
-    position = (module.arange(size, dtype=np.float32) - ((step - 1) / 2 if between else 0)) / step
-    # between the two samples around each pixel, by distance
-    first = module.floor(position)
-    weight = position - first
-    last = plane.shape[axis] - 1
-    low, high = (module.clip(first + next_one, 0, last).astype(np.int64) for next_one in (0, 1))
-    weight = weight[:, None] if axis == 0 else weight[None, :]
-    mixed: Array = plane.take(low, axis=axis) * (1 - weight) + plane.take(high, axis=axis) * weight
-    return mixed.astype(np.float32)
+
+    def part(first: int, stop: int | None, every: int = 1) -> tuple[slice, slice]:
+        along = slice(first, stop, every)
+        return (along, slice(None)) if axis == 0 else (slice(None), along)
+
+    # one sample more at both ends
+    samples = module.concatenate([plane[part(0, 1)], plane, plane[part(-1, None)]], axis=axis)
+    shape = (size, plane.shape[1]) if axis == 0 else (plane.shape[0], size)
+    stretched: Array = module.empty(shape, np.float32)
+    # every step-th pixel lies alike between its two samples, so that their weights are one number
+    for pixel in range(min(step, size)):
+        position = (pixel - ((step - 1) / 2 if between else 0)) / step
+        first = math.floor(position)
+        weight = np.float32(position - first)
+        count = -(-(size - pixel) // step)
+        low, high = (
+            samples[part(first + 1 + next_one, first + 1 + next_one + count)] for next_one in (0, 1)
+        )
+        mixed = low if weight == 0 else low * (1 - weight) + high * weight
+        stretched[part(pixel, None, step)] = mixed
+    return stretched
 
 
 def _codes(rgb: RGB, layout: PixelLayout, color: ColorTags, picture: Picture) -> tuple[int, ...]:

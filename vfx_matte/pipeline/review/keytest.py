@@ -15,11 +15,10 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from vfx_matte.backend import Array, to_device, to_numpy
+from vfx_matte.backend import Array, keep_freed_memory, to_device, to_numpy
 from vfx_matte.composite import mix
 from vfx_matte.composite.key_color import color_name
 from vfx_matte.composite.keyer import KeyAccuracy, Keyer
@@ -202,6 +201,7 @@ def keytest(
         UsageError: for a request that cannot be followed.
         MediaError: when encoding or decoding fails.
     """
+    keep_freed_memory()
     # Everything that can be wrong with the request, before minutes of work.
     picture = sheet_path(clip, request.sheet, usual="keytest.png", option_name="sheet")
     chosen_objects(clip, request.matte)
@@ -382,16 +382,18 @@ class _Test:
         and kept for the others.
         """
         # A matte depends on the frames before it (`stabilize`), and is slow: it is made once.
-        path, device = _alpha_path(folder, frame.index), self.tools.device
-        if path.exists():
-            with np.load(path) as saved:
-                shown = Matte(to_device(saved["alpha"], device))
-                return Matte(to_device(saved["cut"], device)) if "cut" in saved else shown, shown
+        device = self.tools.device
+        shown_path, cut_path = (_alpha_path(folder, frame.index, of=of) for of in ("shown", "cut"))
+        if shown_path.exists():
+            shown = Matte(to_device(np.load(shown_path), device))
+            is_apart = cut_path.exists()
+            return Matte(to_device(np.load(cut_path), device)) if is_apart else shown, shown
         cut = self.mattes.matte(frame.index, self.clip.mask(frame.index), lambda: frame.colors)
         matte = visible_matte(frame, cut)
-        # one array where they are one, as in a clip without an alpha of its own
-        apart: dict[str, Any] = {} if matte is cut else {"cut": to_numpy(cut.alpha)}
-        np.savez(path, alpha=to_numpy(matte.alpha), **apart)
+        # one file where they are one, as in a clip without an alpha of its own
+        if matte is not cut:
+            np.save(cut_path, to_numpy(cut.alpha))
+        np.save(shown_path, to_numpy(matte.alpha))
         return cut, matte
 
     def _read(self, path: Path) -> Generator[tuple[int, Picture], None, None]:
@@ -436,14 +438,13 @@ def _ignore(_: str) -> None:
     """Notices about the files of a test, which are removed at its end."""
 
 
-def _alpha_path(folder: Path, index: int) -> Path:
-    return folder / f"alpha-{index}.npz"
+def _alpha_path(folder: Path, index: int, *, of: str) -> Path:
+    return folder / f"{of}-{index}.npy"
 
 
 def _load(folder: Path, index: int) -> Array:
     """A frame's true alpha, float32 (H, W) in [0, 1]."""
-    with np.load(_alpha_path(folder, index)) as saved:
-        alpha = saved["alpha"]
+    alpha = np.load(_alpha_path(folder, index, of="shown"))
     levels: Array = alpha.astype(np.float32) / np.float32(np.iinfo(alpha.dtype).max)
     return levels
 
