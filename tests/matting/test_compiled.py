@@ -78,6 +78,7 @@ def test_colors_are_learned_alike(
     wanted = learn_by_arrays(image, distance, band_px=band_px, block_px=block_px)
     assert learned.block_px == block_px
     assert learned.shape == wanted.shape
+    np.testing.assert_array_equal(learned.means, wanted.means)
     # where both sides are told apart at all: elsewhere alpha is noise of the last bits
     told = wanted.sure > 0.05
     assert learned.model.shape == wanted.model.shape
@@ -327,3 +328,13 @@ def test_the_compiler_is_ready_when_an_edge_was_made(monkeypatch: pytest.MonkeyP
     assert found.is_ready
     monkeypatch.setattr(compiled, "_has_numba", lambda: False)
     assert state.compiler() is None
+
+
+def test_numba_is_loaded_without_linear_algebra() -> None:
+    """SciPy's takes longer to import than Numba itself, and nothing here needs it."""
+    script = (
+        "import gc, sys; import vfx_matte.matting.compiled.clouds as clouds; assert gc.isenabled();"
+        "assert 'numba.np.arraymath' in sys.modules; assert 'scipy.linalg' not in sys.modules;"
+        "from numba.np import linalg; linalg.ensure_blas(); assert 'scipy.linalg' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -434,7 +434,12 @@ def test_trust_ends_where_one_in_twelve_is_misread(share: float, expected: float
     side = distance[2::4, 2::4]
     alpha = np.where(side > 0, 1 - share / 3, share * 2 / 3).astype(np.float32)
     colors = LocalColors(
-        np.zeros((*alpha.shape, 10), np.float32), alpha, np.ones_like(alpha), 4, mask.shape
+        np.zeros((*alpha.shape, 10), np.float32),
+        alpha,
+        np.ones_like(alpha),
+        4,
+        mask.shape,
+        np.zeros((*alpha.shape, 3), np.uint8),
     )
     trusted = trust(distance, colors, half_px=6)
     assert np.allclose(trusted[np.abs(distance) < 6], expected, atol=0.02)

@@ -82,6 +82,9 @@ class LocalColors:
     shape: tuple[int, int]
     """(H, W) of the region."""
 
+    means: Array
+    """The mean colour of every block, R'G'B', uint8 (h, w, 3)."""
+
     def sample(self, part: Region, *, numbers: int = 10) -> Array:
         """The first numbers of the model for every pixel of a part of the region: float32 (h, w,
         numbers), bilinear.
@@ -124,7 +127,8 @@ def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float)
 
 def learn_by_arrays(image: Array, distance: Array, *, band_px: float, block_px: int) -> LocalColors:
     """What `learn_colors` says, on every device."""
-    colors, grain = _blocks(image, block_px)
+    means = shrunk(image, block_px)
+    colors, grain = means.astype(np.float32) * np.float32(1 / 255), _grain(image, block_px)
     side = shrunk(distance, block_px)
     half = band_px / 2
     # what is known counts fully; a trace of the rest keeps windows without anything known solvable
@@ -152,19 +156,23 @@ def learn_by_arrays(image: Array, distance: Array, *, band_px: float, block_px: 
     likely = module.where(module.abs(side) < FAR * band_px, alpha, side > 0).astype(np.float32)
     others = [constant, *spreads, box_mean(likely, AROUND), sure, *lumas]
     model = module.concatenate([slope, module.stack(others, axis=-1)], axis=-1).astype(np.float32)
-    return LocalColors(model, alpha, sure, block_px, (int(image.shape[0]), int(image.shape[1])))
+    shape = int(image.shape[0]), int(image.shape[1])
+    return LocalColors(model, alpha, sure, block_px, shape, means)
 
 
 def _compiled_colors(image: Array, distance: Array, band_px: float, block_px: int) -> LocalColors:
     """What `learn_by_arrays` finds, in fewer steps."""
     from vfx_matte.matting.compiled.clouds import learn
 
-    model, alpha, sure = learn(
+    step = _sample_step(block_px)
+    # of four pixels OpenCV rounds the mean in another way than of more
+    is_found = step == 1 and block_px > 2
+    model, alpha, sure, means = learn(
         image,
-        shrunk(image, block_px),
+        None if is_found else shrunk(image, block_px),
         shrunk(distance, block_px),
         block_px=block_px,
-        step=_sample_step(block_px),
+        step=step,
         band_px=band_px,
         windows=WINDOWS,
         noise=NOISE,
@@ -173,7 +181,8 @@ def _compiled_colors(image: Array, distance: Array, band_px: float, block_px: in
         around=AROUND,
         far=FAR,
     )
-    return LocalColors(model, alpha, sure, block_px, (int(image.shape[0]), int(image.shape[1])))
+    shape = int(image.shape[0]), int(image.shape[1])
+    return LocalColors(model, alpha, sure, block_px, shape, means)
 
 
 def _sample_step(block_px: int) -> int:
@@ -184,9 +193,8 @@ def _sample_step(block_px: int) -> int:
     )
 
 
-def _blocks(image: Array, block_px: int) -> tuple[Array, list[Array]]:
-    """Mean colour of every block, float32 (h, w, 3) in 0..1, and the covariance of the pixels in it
-    (as PAIRS).
+def _grain(image: Array, block_px: int) -> list[Array]:
+    """The covariance of the pixels in every block (as PAIRS), float32 (h, w) each.
 
     A pixel is read by its own colour, so the clouds have to be as wide as those of pixels: grass
     has one colour on the whole. The covariance is that of an even sample, SAMPLES × SAMPLES pixels
@@ -199,8 +207,7 @@ def _blocks(image: Array, block_px: int) -> tuple[Array, list[Array]]:
     )
     channels = [sample[..., channel] for channel in range(3)]
     means = [shrunk(channel, factor) for channel in channels]
-    grain = [shrunk(channels[i] * channels[j], factor) - means[i] * means[j] for i, j in PAIRS]
-    return shrunk(image, block_px).astype(np.float32) * np.float32(1 / 255), grain
+    return [shrunk(channels[i] * channels[j], factor) - means[i] * means[j] for i, j in PAIRS]
 
 
 def _model(

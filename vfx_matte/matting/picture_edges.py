@@ -265,7 +265,9 @@ def find_edge(
     region = bounding_box(mask, margin_px=margin_px, step=(block_px, block_px))
     if region is None:
         return None
-    binary, picture = clean_mask(mask, region, objects, settings), image[region]
+    # without gaps between its rows, as what is compiled takes it
+    picture = xp(mask).ascontiguousarray(image[region])
+    binary = clean_mask(mask, region, objects, settings)
     distance = signed_distance(binary)
 
     # everything that needs no colours nearby is found in a second thread meanwhile

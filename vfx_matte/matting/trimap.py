@@ -214,7 +214,8 @@ def trust_nearby(
     module = xp(distance)
     # blocks of both sizes consist of whole ones of this size
     block_px = math.gcd(near.block_px, rough.block_px)
-    colors = shrunk(image, block_px).astype(np.float32) * np.float32(1 / 255)
+    means = near.means if block_px == near.block_px else shrunk(image, block_px)
+    colors = means.astype(np.float32) * np.float32(1 / 255)
     shape = int(colors.shape[0]), int(colors.shape[1])
     model = enlarged(rough.model[..., :4], rough.block_px // block_px, shape)
     # both readings count half: the near one knows the colours of thin parts that it has learned

@@ -18,7 +18,7 @@ LUMA = (0.2126, 0.7152, 0.0722)
 
 def learn(
     image: Array,
-    means: Array,
+    means: Array | None,
     side: Array,
     *,
     block_px: int,
@@ -30,12 +30,13 @@ def learn(
     passes: int,
     around: int,
     far: float,
-) -> tuple[Array, Array, Array]:
-    """Model, alpha and sureness of all blocks, as LocalColors holds them.
+) -> tuple[Array, Array, Array, Array]:
+    """Model, alpha, sureness and mean colours of all blocks, as LocalColors holds them.
 
     Args:
         image: R'G'B', uint8 (H, W, 3).
-        means: its means over blocks, uint8 (h, w, 3).
+        means: its means over blocks, uint8 (h, w, 3); None has them found on the way, where every
+            pixel of a block is looked at: `step` 1.
         side: signed distance to the edge of every block, float32 (h, w).
         block_px: side of a block.
         step: every which pixel the spread of colours in a block is taken of.
@@ -49,28 +50,32 @@ def learn(
     """
     halves = np.array([size // 2 for size, _ in windows])
     shares = np.array([share / size**2 for size, share in windows])
+    is_found = means is None
+    if means is None:
+        means = np.empty((*side.shape, 3), np.uint8)
     model, alpha, sure, likely = _learn(
-        np.ascontiguousarray(image), means, side, block_px, step, band_px / 2, halves, shares,
-        F(noise), F(1 / sure_from), passes, F(far * band_px),
+        np.ascontiguousarray(image), means, is_found, side, block_px, step, band_px / 2, halves,
+        shares, F(noise), F(1 / sure_from), passes, F(far * band_px),
     )  # fmt: skip
     model[..., 6] = box_mean(likely, around)
-    return model, alpha, sure
+    return model, alpha, sure, means
 
 
 @compiled
 def _learn(
-    image: Array, means: Array, side: Array, block_px: int, step: int, half: float, halves: Array,
-    shares: Array, noise: np.float32, per_sure: np.float32, passes: int, far: np.float32,
+    image: Array, means: Array, is_found: bool, side: Array, block_px: int, step: int, half: float,
+    halves: Array, shares: Array, noise: np.float32, per_sure: np.float32, passes: int,
+    far: np.float32,
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     """What `learn` gives, without the mean of alpha around, and the alpha that it is taken of.
 
-    `half` is half the band's width, `halves` how far the windows reach in blocks, int64 (3,),
-    `shares` the weight of one block in each, float64 (3,), and `far` the distance in px from which
-    on pixels count as known.
+    `is_found` says whether `means` are found here, `half` is half the band's width, `halves` how
+    far the windows reach in blocks, int64 (3,), `shares` the weight of one block in each, float64
+    (3,), and `far` the distance in px from which on pixels count as known.
     """
     down, across = side.shape
     base = np.empty((down, across, MOMENTS - 1), np.float32)
-    _spread(image, means, block_px, step, base)
+    _spread(image, means, is_found, block_px, step, base)
     model = np.empty((down, across, 10), np.float32)
     alpha, sure = np.empty((down, across), np.float32), np.empty((down, across), np.float32)
     weights = np.empty((down, across, 2), np.float32)
@@ -90,10 +95,13 @@ def _learn(
 
 
 @compiled
-def _spread(image: Array, means: Array, block_px: int, step: int, base: Array) -> None:
+def _spread(
+    image: Array, means: Array, is_found: bool, block_px: int, step: int, base: Array
+) -> None:
     """Of every block its mean colour in 0..1, and the products of colours with the covariance of
-    the pixels in it.
+    the pixels in it. With `is_found` `means` are changed: the mean codes, rounded as `shrunk` does.
     """
+    share = F(1 / (block_px * block_px))
     height, width = image.shape[0], image.shape[1]
     # beyond the region's end its last sample repeats
     last_row, last_column = (height - 1) // step, (width - 1) // step
@@ -138,6 +146,10 @@ def _spread(image: Array, means: Array, block_px: int, step: int, base: Array) -
                 gg += sums[6, x]
                 gb += sums[7, x]
                 bb += sums[8, x]
+            if is_found:
+                means[i, j, 0] = np.uint8(np.rint(F(red) * share))
+                means[i, j, 1] = np.uint8(np.rint(F(green) * share))
+                means[i, j, 2] = np.uint8(np.rint(F(blue) * share))
             r_mean, g_mean, b_mean = red * one, green * one, blue * one
             unit = F(1 / 255)
             r_color = means[i, j, 0] * unit

@@ -57,22 +57,28 @@ def _along_the_rows(binary: Array, away: Array, distance: Array) -> None:
     """
     height, width = binary.shape
     corners, heights = np.empty(width, np.int64), np.empty(width, np.int64)
+    squares = np.empty(width, np.int32)
     half = np.float32(0.5)
     for y in range(height):
         count = 0
+        # the last corner and the one before it
+        two, two_height, one, one_height = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+        column = away[y]
         for c in range(width):
-            rows = np.int64(away[y, c])
+            rows = np.int64(column[c])
             if rows >= FAR:
                 continue
             h = rows * rows + c * c
             # a corner that is not below the line from the one before it to the new point is none
             while count > 1:
-                one, two = corners[count - 2], corners[count - 1]
-                if (heights[count - 1] - heights[count - 2]) * (c - two) < (
-                    h - heights[count - 1]
-                ) * (two - one):
+                if (two_height - one_height) * (c - two) < (h - two_height) * (two - one):
                     break
                 count -= 1
+                two, two_height = one, one_height
+                if count > 1:
+                    one, one_height = corners[count - 2], heights[count - 2]
+            one, one_height = two, two_height
+            two, two_height = np.int64(c), h
             corners[count] = c
             heights[count] = h
             count += 1
@@ -85,15 +91,19 @@ def _along_the_rows(binary: Array, away: Array, distance: Array) -> None:
         for k in range(count):
             stop = width
             if k + 1 < count:
-                apart = corners[k + 1] - corners[k]
-                stop = min((heights[k + 1] - heights[k]) // (2 * apart) + 1, width)
+                rise, apart = heights[k + 1] - heights[k], corners[k + 1] - corners[k]
+                # without a sign, which makes a division cheaper
+                before = np.int64(np.uint64(rise) // np.uint64(2 * apart))
+                stop = min(before + 1, width) if rise >= 0 else 0
             if stop <= start:
                 continue
             corner = np.int32(corners[k])
             squared = np.int32(heights[k] - corners[k] * corners[k])
             for x in range(start, stop):
                 across = np.int32(x) - corner
-                row[x] = np.sqrt(np.float32(across * across + squared)) + half
+                squares[x] = across * across + squared
             start = stop
+        for x in range(start):
+            row[x] = np.sqrt(np.float32(squares[x])) + half
         for x in range(width):
             row[x] = row[x] if side[x] else -row[x]

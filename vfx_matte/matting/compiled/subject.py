@@ -127,6 +127,13 @@ def replace_soft(
     between_centres(0, width, factor, across, at, part)
     row_at, row_part = np.empty(height, np.int64), np.empty(height, np.float32)
     between_centres(0, height, factor, down, row_at, row_part)
+    # the first pixel of the stretch between the centres of each block and the next one
+    begins = np.empty(across + 1, np.int64)
+    begins[:] = width
+    for x in range(width - 1, -1, -1):
+        begins[at[x]] = x
+    for j in range(across - 1, -1, -1):
+        begins[j] = min(begins[j], begins[j + 1])
     line = np.empty(across, np.float32)
     for y in range(height):
         above, t = row_at[y], row_part[y]
@@ -137,26 +144,30 @@ def replace_soft(
             is_any |= line[j] > 0
         if not is_any:
             continue
-        for x in range(width):
-            left, s = at[x], part[x]
+        for left in range(across):
             right = min(left + 1, across - 1)
-            if not line[left] + s * (line[right] - line[left]) > 0:
+            # most stretches are far from any soft edge
+            if not (line[left] > 0 or line[right] > 0):
                 continue
-            weight = F(0)
-            for i in range(y * size, y * size + size):
-                for j in range(x * size, x * size + size):
-                    weight += alpha[min(i, last_row), min(j, last_column)]
-            weight *= share
-            if weight >= one:
-                continue
-            upper = front[above, left] + s * (front[above, right] - front[above, left])
-            lower = front[below, left] + s * (front[below, right] - front[below, left])
-            f = upper + t * (lower - upper)
-            upper = back[above, left] + s * (back[above, right] - back[above, left])
-            lower = back[below, left] + s * (back[below, right] - back[below, left])
-            b = upper + t * (lower - upper)
-            # the remainder, which F and B do not explain
-            rest = one - weight
-            error = plane[y, x] * unit - weight * f - rest * b
-            f += weight * error / (weight * weight + rest * rest + loose * rest)
-            result[y, x] = np.rint(min(max(f, F(0)), one) * top)
+            for x in range(begins[left], begins[left + 1]):
+                s = part[x]
+                if not line[left] + s * (line[right] - line[left]) > 0:
+                    continue
+                weight = F(0)
+                for i in range(y * size, y * size + size):
+                    for j in range(x * size, x * size + size):
+                        weight += alpha[min(i, last_row), min(j, last_column)]
+                weight *= share
+                if weight >= one:
+                    continue
+                upper = front[above, left] + s * (front[above, right] - front[above, left])
+                lower = front[below, left] + s * (front[below, right] - front[below, left])
+                f = upper + t * (lower - upper)
+                upper = back[above, left] + s * (back[above, right] - back[above, left])
+                lower = back[below, left] + s * (back[below, right] - back[below, left])
+                b = upper + t * (lower - upper)
+                # the remainder, which F and B do not explain
+                rest = one - weight
+                error = plane[y, x] * unit - weight * f - rest * b
+                f += weight * error / (weight * weight + rest * rest + loose * rest)
+                result[y, x] = np.rint(min(max(f, F(0)), one) * top)
