@@ -27,11 +27,11 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX"),
 ]
 
-FRAMES = 30
-SCENE = Scene(width=128, height=72, frame_count=FRAMES)
+FRAMES = 16
+SCENE = Scene(width=96, height=64, frame_count=FRAMES)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     with (
         contextlib.closing(
@@ -51,9 +51,14 @@ def films(cli: CommandLine) -> CommandLine:
     for name in ("one", "two", "three"):
         if name != "one":
             Path(f"{name}.mp4").write_bytes(Path("one.mp4").read_bytes())
-        paint(Path(f"{name}.png"), two_objects((128, 72)))
+        paint(Path(f"{name}.png"), two_objects())
     # read by every worker, whose working directory is another one
     Path("config.ini").write_text("[segment]\npropagator = builtin\nnetwork = no\ncuts = ignore\n")
+
+    def alone() -> None:
+        cli("segment", "one.mp4", "--first-mask", "one.png", "--workspace", "alone")
+
+    cli.once("one clip alone, and no cluster", alone)
     return cli
 
 
@@ -75,7 +80,6 @@ def test_workers_make_what_one_process_makes(films: CommandLine, cluster: Any) -
     # what the workers' commands told came back
     told = [json.loads(line) for line in ran.stderr.splitlines()]
     assert {one["command"] for one in told if one["event"] == "progress"} >= {"segment", "batch"}
-    films("segment", "one.mp4", "--first-mask", "one.png", "--workspace", "alone")
     alone = {name.removeprefix("one/"): data for name, data in masks("alone").items()}
     assert len(alone) == FRAMES
     for clip in ("one", "two", "three"):
@@ -94,7 +98,6 @@ def test_a_worker_that_dies_changes_nothing(films: CommandLine, cluster: Any) ->
     os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
     _, stderr = child.communicate(timeout=300)
     assert child.returncode == 0, stderr
-    films("segment", "one.mp4", "--first-mask", "one.png", "--workspace", "alone")
     made, alone = masks("workspace"), masks("alone")
     assert len(made) == 3 * FRAMES
     for name, data in alone.items():
@@ -102,7 +105,8 @@ def test_a_worker_that_dies_changes_nothing(films: CommandLine, cluster: Any) ->
             assert made[name.replace("one/", f"{clip}/")] == data
 
 
-def test_no_scheduler_is_said(films: CommandLine) -> None:
+def test_no_scheduler_is_said(films: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vfx_matte.pipeline.batch.cluster._CONNECT_SECONDS", 0.5)
     ran = films.fails("batch", "one.mp4", "--scheduler", "tcp://127.0.0.1:1", code=1)
     assert "no scheduler answers" in ran.error
     assert "dask scheduler" in ran.hint

@@ -42,7 +42,8 @@ if "slow" in words:
     except KeyboardInterrupt:
         tell("error", text="stopped", hint="", exit_code=130)
         sys.exit(130)
-time.sleep(0.15)
+if "a while" in words:
+    time.sleep(0.15)
 log("end")
 if "fail" in words:
     tell("error", text="no such thing", hint="try", exit_code=1)
@@ -83,7 +84,8 @@ def log() -> list[list[str]]:
 def test_every_command_runs_once_and_in_order() -> None:
     relayed: list[Mapping[str, object]] = []
     options = replace(OPTIONS, program=replace(PROGRAM, relay=relayed.append))
-    result = run_batch([shot("a"), shot("b"), shot("c")], options, reporter=SilentReporter())
+    shots = [shot(clip, "a while") for clip in "abc"]
+    result = run_batch(shots, options, reporter=SilentReporter())
     require_done(result)
     assert [one.state for one in result.shots] == ["done"] * 3
     assert result.shots[1].steps[1].outputs == ("greenback-b",)
@@ -179,7 +181,9 @@ def test_a_stop_reaches_the_commands() -> None:
 
 def test_two_batches_do_not_share_a_report() -> None:
     first = threading.Thread(
-        target=run_batch, args=([shot("a")], OPTIONS), kwargs={"reporter": SilentReporter()}
+        target=run_batch,
+        args=([shot("a", "a while")], OPTIONS),
+        kwargs={"reporter": SilentReporter()},
     )
     first.start()
     while not OPTIONS.report.exists():
@@ -239,9 +243,11 @@ def test_a_second_ctrl_c_waits_for_nobody() -> None:
     def twice() -> None:
         while not Path("pid").exists() or not Path("pid").read_text():
             time.sleep(0.05)
-        for _ in range(2):
-            _thread.interrupt_main()
-            time.sleep(1)
+        _thread.interrupt_main()
+        while not commands.is_stopped:
+            time.sleep(0.01)
+        time.sleep(0.2)  # it has begun to wait for the end
+        _thread.interrupt_main()
 
     threading.Thread(target=twice).start()
     with pytest.raises(KeyboardInterrupt):

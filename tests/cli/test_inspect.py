@@ -331,8 +331,9 @@ def test_the_demo_makes_everything(cli: CommandLine) -> None:
     assert json.loads(cli("probe", place / "demo.mp4", "--json").stdout)["constant_rate"] is False
     with Image.open(place / "contact-sheet.png") as sheet:
         assert sheet.width > 1000
-    again = cli("demo", "out", "--frames", "8", "--quiet")
+    again = cli("demo", "out", "--frames", "8", "--quiet", "--json")
     assert again.stderr == ""
+    assert isinstance(again.record, dict)
 
 
 # ---------------------------------------------------------------- the old scripts

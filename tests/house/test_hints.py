@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterator
 
 import pytest
-from support.source import modules, offences
+from support.source import modules, offences, read
 
 from vfx_matte import errors
 
@@ -24,13 +24,12 @@ OF_REQUESTS = {"RequestError", "_RefusedError"}
 
 def without_hint(source: str) -> Iterator[int]:
     """Lines that make an error without a hint."""
-    for node in ast.walk(ast.parse(source)):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
-            continue
+    for node in read(source).calls:
+        name = ast.unparse(node.func)
         hints = [one.value for one in node.keywords if one.arg == "hint"]
-        if node.func.id in OF_REQUESTS:
+        if name in OF_REQUESTS:
             hints += node.args[2:]
-        elif node.func.id not in OURS or "told(" in ast.unparse(node):  # has it in its text
+        elif name not in OURS or "told(" in ast.unparse(node):  # has it in its text
             continue
         if not hints or (isinstance(hints[0], ast.Constant) and not hints[0].value):
             yield node.lineno

@@ -52,10 +52,13 @@ def commands() -> list[tuple[str, list[str]]]:
 
 
 def test_no_test_imports_another() -> None:
+    """Only what looks as if it did is taken apart: all files would take more than a second."""
     assert len(FILES) > 200
+    looks_so = re.compile(r"^\s*(from|import)\s.*\b(test_|conftest)", re.MULTILINE)
     assert not [
         f"{path.relative_to(TESTS)}: {name}"
         for path in FILES
+        if looks_so.search(path.read_text(encoding="utf-8"))
         for name in imports(path)
         if re.search(r"(^|\.)(test_\w+|conftest)$", name)
     ]

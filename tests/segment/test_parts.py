@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,7 +47,7 @@ from vfx_matte.workspace import Manifest, ReferenceRecord, SourceStamp, save_mas
 from vfx_matte.workspace.lock import WriterLock
 
 FRAMES = 60
-SCENE = Scene(width=128, height=72, frame_count=FRAMES)
+SCENE = Scene(width=80, height=64, frame_count=FRAMES)
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
@@ -147,7 +148,7 @@ def painted(index: int, ids: tuple[int, ...]) -> np.ndarray:
     truth = SCENE.truth_mask(index) > 0
     mask = np.zeros(truth.shape, np.uint8)
     mask[truth] = 1
-    mask[10 + index // 4 : 24 + index // 4, 90:112] = 2
+    mask[10 + index // 4 : 24 + index // 4, 56:70] = 2
     return np.where(np.isin(mask, ids), mask, np.uint8(0))
 
 
@@ -211,7 +212,7 @@ def test_parts_that_are_made_apart_are_taken_in(cli: CommandLine, film: Path, pl
 def test_one_process_makes_parts_as_they_are_named(cli: CommandLine, film: Path) -> None:
     """In any order, with one propagator, to the bytes of one run."""
     command = words(film, PLANS["an object that comes later"][0])
-    cli(*command, "--workspace", "whole")
+    make_whole(cli, command)
     names, made = iter(["40-59", "0-11", "12-39"]), []
     commands = Commands(Program(event_words=("--progress", "json", "--quiet")), 1)
     child = commands.begin([*command, "--workspace", "two", "--part", "-"], is_asked=True)
@@ -234,8 +235,8 @@ def test_workers_go_on_as_the_run_was_begun(cli: CommandLine, film: Path) -> Non
     """With its settings, where `--resume` is all that is said."""
     masks, options = PLANS["one walk"]
     command = (*words(film, masks), *options)
-    cli(*command, "--workspace", "whole")
-    cli(*command, "--workspace", "two")
+    make_whole(cli, command)
+    shutil.copytree("whole", "two")
     for index in (3, 52):
         Path(f"two/scene/masks/{index:07d}.png").unlink()
     ran = cli("segment", str(film), "--resume", "--workers", "2", "--workspace", "two")

@@ -66,6 +66,15 @@ class Ran:
             if line.startswith("note: ")
         ]
 
+    @property
+    def record(self) -> Any:  # noqa: ANN401  whatever JSON holds
+        """What `--json` printed: one line that programs can read, and nothing else."""
+        line = self.stdout.removesuffix("\n")
+        assert "\n" not in line
+        assert "⟦" not in line
+        assert "NaN" not in line
+        return json.loads(line)
+
     def _line(self, start: str) -> str:
         found = [
             line.removeprefix(start) for line in self.stderr.splitlines() if line.startswith(start)

@@ -56,7 +56,7 @@ class FakeCvat:
         handler = type("Handler", (_Handler,), {"cvat": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     def __enter__(self) -> FakeCvat:
         self._thread.start()

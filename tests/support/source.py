@@ -21,6 +21,8 @@ class Source:
     """(line, text) of every string that is no docstring."""
     imports: tuple[ast.Import | ast.ImportFrom, ...]
     """Every import, wherever it stands."""
+    calls: tuple[ast.Call, ...]
+    """Every call of a name: `f(x)`, not `a.f(x)`."""
     for_types: frozenset[ast.AST]
     """Those of them that stand below `if TYPE_CHECKING:`."""
     fields: tuple[tuple[str, ast.AnnAssign], ...]
@@ -64,6 +66,9 @@ def read(source: str) -> Source:
             and id(node) not in documentation
         ),
         imports=tuple(node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)),
+        calls=tuple(
+            node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        ),
         for_types=frozenset(
             inner
             for node in tree.body

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401
 """The served studio, with an engine that computes nothing or with the real one on a small clip, and
 the browser that opens its page.
 """
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from support.browsers import EXECUTABLE, launched
 from support.fake_studio import FakeStudio
+from support.studio_page import Page
 from support.studio_server import Client, serving
 from support.studios import served_studio
 
@@ -44,11 +46,17 @@ class PageReporter(SilentReporter):
 
 
 @pytest.fixture
-def real(tmp_path: Path, make_clip: Callable[..., Path]) -> Iterator[Client]:
+def propagator() -> str:
+    """What the studio of `real` propagates masks with; a file of tests may have another one."""
+    return "builtin"
+
+
+@pytest.fixture
+def real(tmp_path: Path, make_clip: Callable[..., Path], propagator: str) -> Iterator[Client]:
     """A page of the real engine, with a clip of 12 frames, 96×64."""
     clip = tmp_path / "clip.mp4"
     shutil.copy2(make_clip("studio.mp4"), clip)
-    with served_studio(clip, tmp_path, reporter=PageReporter()) as client:
+    with served_studio(clip, tmp_path, propagator=propagator, reporter=PageReporter()) as client:
         yield client
 
 
@@ -64,3 +72,20 @@ def browser() -> Iterator[Any]:
         opened = launched(running)
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Callable[..., Page]]:
+    """Opens pages of served studios, each with storage of its own, as another person has. No script
+    of theirs may have failed in the end.
+    """
+    pages: list[Page] = []
+
+    def open_page(client: Client, **context: Any) -> Page:
+        pages.append(Page(browser, client, **context))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.context.close()
+    assert [fault for page in pages for fault in page.faults] == []

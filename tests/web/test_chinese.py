@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import pytest
 from support.messages import said_by, sentences_of
 from support.reachable import modules, reachable
+from support.studio_page import Page
 from support.studio_server import GROUPS, Client
 
 from vfx_matte.cli.typed import as_typed
@@ -240,14 +241,9 @@ SAID = {
 
 
 @pytest.fixture
-def tab(browser: Any, page: Client) -> Iterator[Any]:
+def tab(opened: Callable[..., Page], page: Client) -> Any:
     """The page in a Chinese browser."""
-    context = browser.new_context(locale="zh-CN")
-    opened = context.new_page()
-    opened.goto(f"http://{page.authority}/#token={page.token}")
-    opened.wait_for_selector("#frame[data-index]")
-    yield opened
-    context.close()
+    return opened(page, locale="zh-CN").tab
 
 
 @pytest.mark.slow

@@ -10,7 +10,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -72,21 +71,17 @@ def made(page: Client, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_in_shell(line: str, folder: Path) -> None:
-    """A command as a person pastes it."""
+    """A command as a person pastes it: the shell takes the line apart, and its words are run here,
+    as a process of their own for each would take the most part of its time to begin.
+    """
     (folder / "bin").mkdir(exist_ok=True)
-    program = folder / "bin" / "vfx-matte"
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m vfx_matte "$@"\n')
+    program, words = folder / "bin" / "vfx-matte", folder / "bin" / "words"
+    program.write_text(f"#!/bin/sh\nprintf '%s\\0' \"$@\" > {shlex.quote(str(words))}\n")
     program.chmod(0o755)
-    environment = {
-        **os.environ,
-        "PATH": f"{program.parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }
-    ran = subprocess.run(
-        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, (line, ran.stderr)
+    path = f"{program.parent}:{os.environ['PATH']}"
+    subprocess.run(["bash", "-c", line], env={**os.environ, "PATH": path}, check=True)
+    CommandLine(folder)(*words.read_text(encoding="utf-8").removesuffix("\0").split("\0"))
+    words.unlink()
 
 
 def content(path: Path) -> bytes:

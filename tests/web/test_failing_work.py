@@ -6,16 +6,13 @@ Skipped where Playwright or the browser is missing.
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support.studio_page import FRAMES, Page
 from support.studio_server import Client
-from support.studios import served_studio
 
 from vfx_matte.propagate.fake import FakePropagator
 
@@ -25,21 +22,16 @@ NO_MEMORY = "this machine has no memory left for it"
 
 
 @pytest.fixture
-def served(tmp_path: Path, make_clip: Callable[..., Path]) -> Iterator[Client]:
-    clip = tmp_path / "clip.mp4"
-    shutil.copy2(make_clip("studio.mp4"), clip)
-    with served_studio(clip, tmp_path, propagator="fake") as client:
-        yield client
+def propagator() -> str:
+    return "fake"
 
 
 @pytest.fixture
-def studio(browser: Any, served: Client) -> Iterator[Page]:
-    page = Page(browser, served)
+def studio(opened: Callable[..., Page], real: Client) -> Page:
+    page = opened(real)
     page.button("Brush").click()
     page.drag((30, 40), (60, 50))
-    yield page
-    page.context.close()
-    assert page.faults == []
+    return page
 
 
 def breaking(monkeypatch: pytest.MonkeyPatch, error: BaseException, *, after: int) -> None:

@@ -11,6 +11,7 @@ import cv2
 import pytest
 from support.drifting_squares import draw
 from support.scripted_detector import Script, register_text
+from support.studio_page import Page
 from support.studio_server import Client
 from support.studios import served_studio
 
@@ -30,21 +31,15 @@ def served(tmp_path: Path) -> Iterator[Client]:
 
 
 @pytest.fixture
-def opened(browser: Any, served: Client) -> Iterator[Callable[..., Any]]:
-    """Opens the page in a further tab, each with storage of its own, as another person has."""
-    contexts = []
+def opened(opened: Callable[..., Page], served: Client) -> Callable[..., Any]:
+    """Opens the page in a further tab, once it offers ways."""
 
     def open_tab(*, locale: str = "en-US") -> Any:
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 720}, locale=locale))
-        tab = contexts[-1].new_page()
-        tab.goto(f"http://{served.authority}/#token={served.token}")
-        tab.wait_for_selector("#frame[data-index]")
+        tab = opened(served, locale=locale).tab
         tab.locator("#propagator option").nth(1).wait_for(state="attached")
         return tab
 
-    yield open_tab
-    for context in contexts:
-        context.close()
+    return open_tab
 
 
 def combobox(tab: Any, name: str) -> Any:

@@ -43,11 +43,8 @@ def variable(
 
 
 @pytest.fixture
-def studio(browser: Any, real: Client) -> Iterator[Page]:
-    page = Page(browser, real)
-    yield page
-    page.context.close()
-    assert page.faults == []
+def studio(opened: Callable[..., Page], real: Client) -> Page:
+    return opened(real)
 
 
 def add_object(studio: Page) -> None:

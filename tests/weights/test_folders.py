@@ -58,7 +58,7 @@ def mirror(cli: CommandLine, published: Path) -> Iterator[Path]:
     """A server of the folder, which the table of the model folder names."""
     handler = functools.partial(Quiet, directory=str(published))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         Path("model").mkdir()
         Path("model/weights.toml").write_text(
             f"""[[weights]]
