@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -61,7 +62,12 @@ def pytest_configure(config: pytest.Config) -> None:
     Where no compiled files may lie beside the sources, they are kept in pytest's own cache: without
     any, each worker compiles every test for some ten seconds, and each process that a test starts
     compiles the program.
+
+    What a shell runs in the background is deaf to Ctrl-C, and so would be what tests start and
+    stop.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.option.markexpr == "not slow":
         hypothesis.settings.load_profile("fast lane")
     cache = getattr(config, "cache", None)
