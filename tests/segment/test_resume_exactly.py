@@ -21,7 +21,7 @@ from vfx_matte.workspace import SegmentRun, save_mask
 pytestmark = pytest.mark.slow
 
 FRAMES = 14
-SCENE = Scene(width=128, height=72, frame_count=FRAMES)
+SCENE = Scene(width=96, height=64, frame_count=FRAMES)
 
 
 class Killed(BaseException):
@@ -42,8 +42,8 @@ def painted(index: int, ids: tuple[int, ...] = (1, 2)) -> np.ndarray:
     truth = SCENE.truth_mask(index) > 0
     mask = np.zeros(truth.shape, np.uint8)
     mask[truth] = 1
-    mask[10 + index : 24 + index, 90:112] = 2
-    mask[8, 20:90] = 1
+    mask[10 + index : 24 + index, 66:84] = 2
+    mask[8, 16:66] = 1
     return np.where(np.isin(mask, ids), mask, np.uint8(0))
 
 
