@@ -26,10 +26,11 @@ from vfx_matte.measure.judge import (
 )
 from vfx_matte.measure.measures import (
     changed_sides,
-    count_flicker,
     edge_agreement,
     edge_width,
     filling,
+    find_flicker,
+    in_specks_and_holes,
     motion,
     pieces,
     unchanged,
@@ -37,7 +38,7 @@ from vfx_matte.measure.measures import (
 )
 from vfx_matte.measure.meter import Meter, ObjectMeasures
 from vfx_matte.measure.registry import MEASURES, QcMeasure, Rule, advise, describe
-from vfx_matte.measure.series import area_changes, passing_the_border
+from vfx_matte.measure.series import area_changes, hardly_there, passing_the_border
 
 SHAPE = (90, 160)
 
@@ -159,8 +160,21 @@ def test_flicker_counts_what_differs_from_both_sides_only() -> None:
     now[0] = True  # there on this frame alone
     now[1] = after[1] = True  # came to stay
     before[2] = after[2] = True  # missing on this frame alone
-    assert count_flicker(before, now, after) == 8
-    assert count_flicker(now, now, after) == 0
+    found = find_flicker(before, now, after)
+    assert found[[0, 2]].all()
+    assert not found[[1, 3]].any()
+    assert not find_flicker(now, now, after).any()
+
+
+def test_what_changes_is_told_to_be_loose_enclosed_or_joined_to_the_object() -> None:
+    now, speck, hole, foot = (disc(60, 45, 30) > 0 for _ in range(4))
+    speck[4:8, 130:134] = True
+    hole[40:44, 50:54] = False
+    foot[60:] = False
+    for one, found in ((speck, (1, 0)), (hole, (0, 1)), (foot, (0, 0)), (now, (0, 0))):
+        # whichever of both frames has it
+        assert in_specks_and_holes(now != one, now, one) == found
+        assert in_specks_and_holes(now != one, one, now) == found
 
 
 def test_a_mask_is_carried_where_the_flow_says() -> None:
@@ -275,16 +289,16 @@ def test_pieces_that_change_sides_are_no_trembling_edges_nor_what_the_picture_ch
     expected = now.copy()
     expected[160:] = False
     missing = int(np.count_nonzero(now[160:]))
-    assert changed_sides(now, expected, same) == pytest.approx(missing, rel=0.05)
-    assert changed_sides(expected, now, same) == pytest.approx(-missing, rel=0.05)
-    assert changed_sides(now, expected, ~same) == 0
-    assert changed_sides(now, big(102) > 0, same) == 0
+    assert changed_sides(now, expected, same).area_px == pytest.approx(missing, rel=0.05)
+    assert changed_sides(expected, now, same).area_px == pytest.approx(-missing, rel=0.05)
+    assert changed_sides(now, expected, ~same).area_px == 0
+    assert changed_sides(now, big(102) > 0, same).area_px == 0
     # of a small object a few pixels are no piece
     small = disc(50, 50, 6, (90, 160)) > 0
     less = small.copy()
     less[46:49, 46:50] = False
-    assert changed_sides(small, less, np.ones((90, 160), bool)) == 0
-    assert changed_sides(now, now, same) == 0
+    assert changed_sides(small, less, np.ones((90, 160), bool)).area_px == 0
+    assert changed_sides(now, now, same) == (0, 0, 0)
 
 
 def test_the_picture_stays_where_the_flow_brings_the_same() -> None:
@@ -350,6 +364,10 @@ def test_a_jump_of_area_is_measured_in_its_shot() -> None:
     assert changes[4] == 0
     assert np.isnan(changes[[0, 5, 6]]).all()
     assert changes[9] == pytest.approx(math.log(1.1))
+    # nearly lost, and back again: only the loss is a jump
+    lost = area_changes(np.array([100] * 9 + [2] * 6 + [100, 101], np.float32), [range(17)])
+    assert lost[9] == pytest.approx(math.log(0.02))
+    assert not (np.nan_to_num(lost[15:]) > 0.1).any()
 
 
 def test_what_vanishes_inside_is_gone_and_what_leaves_the_picture_is_not() -> None:
@@ -393,14 +411,40 @@ def test_spots_near_each_other_are_one_finding_and_a_painted_frame_is_not_named(
         Spot(at, "holes", severity, 0.1, 0.0)
         for at, severity in ((4, 2.0), (6, 5.0), (8, 3.0), (30, 2.0))
     ]
-    one, other = findings(1, found, shots=[range(40)], avoid=frozenset({6}))
+    one, other = findings(1, found, shots=[range(40)], painted={6})
     assert (one.start, one.stop, one.frame, one.severity) == (4, 9, 8, 5.0)
     assert one.weight == pytest.approx(5 * math.sqrt(3))
     assert other.frames == (30,)
-    cut = findings(1, found, shots=[range(7), range(7, 40)], avoid=frozenset())
+    cut = findings(1, found, shots=[range(7), range(7, 40)], painted=())
     assert sorted(each.frames for each in cut) == [(4, 6), (8,), (30,)]
-    alone = findings(1, [found[3]], shots=[range(40)], avoid=frozenset({30}))
-    assert alone[0].frame == 29, "the painted mask is right: what does not fit to it is beside it"
+    jump = Spot(30, "area", 2.0, 0.5, 0.0)
+    (alone,) = findings(1, [jump], shots=[range(40)], painted={30})
+    assert alone.frame == 29, "the painted mask is right: what does not fit to it is beside it"
+    (own,) = findings(1, [found[3]], shots=[range(40)], painted={30})
+    assert own.frame == 30, "a hole in it is its own, and none of its neighbours'"
+
+
+def test_a_frame_that_shows_the_object_leaving_is_named_where_there_is_no_other() -> None:
+    found = [Spot(at, "holes", severity, 0.1, 0.0) for at, severity in ((4, 2.0), (6, 9.0))]
+    (one,) = findings(1, found, shots=[range(9)], painted=(), leaving={6})
+    assert (one.frame, one.severity) == (4, 9.0)
+    (one,) = findings(1, found, shots=[range(9)], painted={4}, leaving={6})
+    assert one.frame == 6, "a mask that is given cannot be painted, what leaves can"
+    (one,) = findings(1, found, shots=[range(9)], painted=(), leaving={4, 6})
+    assert one.frame == 6
+
+
+def test_what_is_hardly_there() -> None:
+    found = ObjectMeasures.unknown(9)
+    found.area_px[:] = (1000, 1000, 240, 260, 1000, 0, np.nan, 30, 1000)
+    assert hardly_there(found, (90, 160)).nonzero()[0].tolist() == [2, 7]
+    # of an object that is always small some pixels are nothing to see
+    few = ObjectMeasures.unknown(4)
+    few.area_px[:] = (40, 40, 40, 60)
+    assert hardly_there(few, (90, 160)).tolist() == [True, True, True, False]
+    assert hardly_there(few, (1080, 1920)).all()
+    few.area_px[:] = 0
+    assert not hardly_there(few, (90, 160)).any()
 
 
 def test_findings_that_name_one_frame_are_merged() -> None:
@@ -408,10 +452,10 @@ def test_findings_that_name_one_frame_are_merged() -> None:
         1,
         [Spot(at, "confidence", 1.5, 60, 75) for at in range(3, 9)],
         shots=[range(20)],
-        avoid=frozenset(),
+        painted=(),
     )
-    holes = findings(1, [Spot(3, "holes", 4.0, 0.1, 0.0)], shots=[range(20)], avoid=frozenset())
-    far = findings(1, [Spot(15, "holes", 4.0, 0.1, 0.0)], shots=[range(20)], avoid=frozenset())
+    holes = findings(1, [Spot(3, "holes", 4.0, 0.1, 0.0)], shots=[range(20)], painted=())
+    far = findings(1, [Spot(15, "holes", 4.0, 0.1, 0.0)], shots=[range(20)], painted=())
     both, other = merged([*uncertain, *holes, *far])
     assert [one.kind for one in both.spots] == ["holes", "confidence"]
     assert (both.start, both.stop, both.weight) == (3, 9, pytest.approx(4 * math.sqrt(6)))
@@ -456,8 +500,9 @@ def test_advice_is_to_repair_what_renders_can_and_to_paint_what_they_cannot() ->
     measures = measured([big(20)] * 6)
     measures.fault_px[3], measures.speck_px[3] = 132, 7
     assert typed(advise(finding("holes"), measures)).startswith("render with --fill-holes 200, or")
+    measures.flicker_specks[3] = measures.flicker_holes[3] = 0.4
     both = typed(advise(finding("flicker", "specks", "holes"), measures))
-    assert both.startswith("render with --fill-holes 200 --remove-specks 7, or")
+    assert both.startswith("render with --fill-holes 200 --remove-specks 7 if the loose pieces are")
     # a hole that may be background is not filled along unnoticed
     measures.open_px[3] = 500
     assert typed(advise(finding("holes"), measures)).startswith("render with --fill-holes 200, or")
@@ -469,7 +514,12 @@ def test_advice_is_to_repair_what_renders_can_and_to_paint_what_they_cannot() ->
     measures.faults_px[3], measures.edgeless_px[3] = 132, 900
     measures.open_px[3] = 768
     assert advise(finding("holes"), measures).startswith("look there: the holes may be background")
+    measures.sides_holes[3] = 1.0
     assert advise(finding("holes", "sides"), measures).startswith("look there: the holes may be")
+    # what removes the specks leaves such holes
+    also = typed(advise(finding("holes", "specks"), measures))
+    assert also.startswith("render with --remove-specks 7 if the loose pieces are none of it; the")
+    assert also.endswith("seen through the object; if not, paint a mask on frame 3")
     measures.fault_px[3] = 0
     assert "fill-holes" not in typed(advise(finding("holes"), measures))
     assert advise(finding("holes"), measures).startswith("look there: the holes may be background")
@@ -495,5 +545,62 @@ def test_a_measure_is_added_by_one_entry(monkeypatch: pytest.MonkeyPatch) -> Non
     (one,) = [spot for spot in spots(judged) if spot.kind == "crowd"]
     assert (one.frame, one.value) == (7, 9)
     assert describe(one, measures) == "has 9 pieces"
-    (found,) = findings(1, [one], shots=[range(20)], avoid=frozenset())
+    (found,) = findings(1, [one], shots=[range(20)], painted=())
     assert advise(found, measures) == "count the pieces on frame 7"
+
+
+def test_what_is_lost_or_flickers_is_not_advised_to_be_removed_as_specks() -> None:
+    """A foot that is lost, beside a speck: without the speck it is lost as well."""
+    measures = measured([big(20)] * 6)
+    measures.speck_px[3], measures.fault_px[3] = 7, 90
+    for kind, specks, holes in (
+        ("sides", measures.sides_specks, measures.sides_holes),
+        ("flicker", measures.flicker_specks, measures.flicker_holes),
+    ):
+        specks[3], holes[3] = 0.9, 0.0
+        assert "--remove-specks 7" in typed(advise(finding("specks", kind), measures))
+        assert advise(finding("holes", kind), measures) == "paint a mask on frame 3"
+        specks[3], holes[3] = 0.1, 0.8
+        assert advise(finding("specks", kind), measures) == "paint a mask on frame 3"
+        assert "--fill-holes 90" in typed(advise(finding("holes", kind), measures))
+
+
+def test_nobody_is_sent_to_paint_what_is_painted_or_hardly_in_sight() -> None:
+    measures = measured([big(20)] * 3 + [big(-45)] + [big(240, 3)] * 2)
+    for kind in ("holes", "specks", "sides", "confidence", "edge_agreement"):
+        own = advise(finding(kind), measures, painted={3})
+        assert own == "the mask of frame 3 is your own: give another one only if it is wrong there"
+        left = advise(finding(kind), measures, small={3})
+        assert left.startswith("the object is entering or leaving the picture on frame 3, with ")
+        tiny = advise(finding(kind, frame=4), measures, small={4})
+        assert tiny == "if more of it is in sight than these 25 px, paint a mask on frame 4"
+    # beside a mask of one's own it is known which of both frames is wrong
+    assert advise(finding("sides"), measures, painted={2}) == "paint a mask on frame 3"
+
+
+def test_the_flicker_of_a_few_pixels_is_not_known() -> None:
+    tiny = [big(200, 8 if index % 2 else 5) for index in range(6)]
+    assert np.isnan(measured(list(tiny)).flicker_px).all()
+    large = [big(200, 18 if index % 2 else 13) for index in range(6)]
+    assert (measured(list(large)).flicker_px[1:5] > 0).any()
+
+
+def test_a_meter_tells_what_changes_sides_and_flickers() -> None:
+    """A foot is lost for good; a speck comes and goes."""
+    whole = big(200)
+    cut = whole.copy()
+    cut[160:] = 0
+    lost = measured([whole, whole, cut, cut, cut])
+    assert lost.sides[2] < -0.05
+    assert (lost.sides_specks[2], lost.sides_holes[2]) == (0, 0)
+    ring = whole.copy()
+    ring[110:150, 190:210] = 0
+    open_ = measured([whole, whole, ring, whole, whole])
+    assert open_.sides[2] < -0.05
+    assert (open_.sides_specks[2], open_.sides_holes[2]) == (0, 1)
+    assert open_.flicker_holes[2] > 0.9
+    loose = whole.copy()
+    loose[30:40, 400:412] = 1
+    come = measured([whole, whole, loose, whole, whole])
+    assert (come.sides[2] > 0, come.sides_specks[2]) == (True, 1)
+    assert come.flicker_specks[2] > 0.9

@@ -18,6 +18,7 @@ from support.command_line import CommandLine, paint
 from vfx_matte.masks import Image, Mask, Probabilities
 from vfx_matte.pipeline.confidence import (
     LOW_CONFIDENCE,
+    ObjectsInSight,
     Stretch,
     doubts,
     path_confidence,
@@ -126,6 +127,93 @@ def test_what_matters_most_comes_first_and_frames_without_the_object_are_no_doub
     assert [re.findall("frame (\\d+)", line) for line in lines[1:3]] == [["40"], ["10"]]
     assert lines[1].startswith("object 2 is uncertain on frames 40 to 49")
     assert len(lines) == 4
+
+
+def walking_out(index: int) -> Mask:
+    """A square that leaves to the right: whole until frame 40, gone from 50 on."""
+    mask = np.zeros((120, 200), np.uint8)
+    mask[40:80, 160 + max(0, 4 * (index - 40)) :] = 1
+    return mask if index < 50 else np.zeros_like(mask)
+
+
+def test_nobody_is_sent_to_paint_where_the_object_leaves() -> None:
+    seen = ObjectsInSight(range(60), walking_out)
+    assert [at for at in range(60) if seen.is_passing(1, at)] == [*range(45, 50)]
+    assert [at for at in range(60) if seen.is_leaving(1, at)] == [48, 49]
+    values = [99] * 34 + [70] * 6 + [60] * 6 + [40, 30, 20, 10] + [99] * 10
+    unseen = {1: list(range(50, 60))}
+    lines = list(doubts({1: values}, unseen, (), first_frame=0, in_sight=seen))
+    assert lines[0] == (
+        "object 1 is not seen on frames 50 to 59: it leaves the picture or enters it there"
+    )
+    assert "add a mask near frame 40" in lines[1], "the least sure one that shows all of it"
+    # without the masks nothing is known of that
+    plain = list(doubts({1: values}, unseen, (), first_frame=0))
+    assert "if it is there, give a mask of one of them" in plain[0]
+    assert "add a mask near frame 49" in plain[1]
+    # over a cut nothing leaves
+    cut = list(doubts({1: values}, unseen, (), first_frame=0, cuts=(50,), in_sight=seen))
+    assert "if it is there, give a mask of one of them" in cut[0]
+    # where it is small all along there is nothing to paint
+    assert uncertain_stretches([99] * 4 + [30] * 5)
+    assert uncertain_stretches([99] * 4 + [30] * 5, is_leaving=lambda at: at > 3) == []
+
+
+def test_a_lost_object_is_named_beside_one_that_left() -> None:
+    def lost_too(index: int) -> Mask:
+        return walking_out(index) if index not in (9, 20, 21) else 0 * walking_out(index)
+
+    unseen = {1: [9, 20, 21, *range(50, 60)]}
+    seen = ObjectsInSight(range(60), lost_too)
+    lines = list(doubts({}, unseen, (), first_frame=0, in_sight=seen))
+    assert len(lines) == 2
+    assert "not seen on 3 frames, 20 to 21 the longest stretch; if it is there" in lines[1]
+    (one,) = doubts({}, {1: [50]}, (), first_frame=0, in_sight=seen)
+    assert one == "object 1 is not seen on frame 50: it leaves the picture or enters it there"
+
+
+def test_a_mask_is_read_once_and_only_where_it_has_to_be_known() -> None:
+    read: list[int] = []
+
+    def load(index: int) -> Mask:
+        read.append(index)
+        return walking_out(index)
+
+    seen = ObjectsInSight(range(1000), load)
+    seen.note(3, walking_out(3))
+    for _ in range(2):
+        assert not seen.is_small(1, 3)
+        assert not seen.is_small(2, 3)
+    assert 3 not in read
+    assert len(read) == len(set(read)) == 120
+
+
+def test_a_run_says_of_what_leaves_that_it_leaves(
+    cli: CommandLine,
+    make_clip: Callable[..., Path],
+    take: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take(make_clip("clip.mp4", pts=tuple(range(0, 20 * 512, 512)), time_base=Fraction(1, 15360)))
+    mask = np.zeros((64, 96), np.uint8)
+    mask[16:48, 48:] = 1
+    paint(Path("m.png"), mask)
+    plain, count = FakePropagator.step, iter(range(100))
+
+    def leaving(
+        self: FakePropagator, image: Image, given: Mask | None = None, *, last: bool = False
+    ) -> Probabilities:
+        result = plain(self, image, given, last=last).copy()
+        result[1][:, : 48 + 4 * next(count)] = 0
+        result[0] = 1 - result[1]
+        return result
+
+    monkeypatch.setattr(FakePropagator, "step", leaving)
+    ran = cli("segment", "clip.mp4", "--first-mask", "m.png", "--propagator", "fake")
+    (note,) = [line for line in ran.notes if "not seen" in line]
+    assert re.fullmatch(
+        r"object 1 is not seen on frames 1\d to 19: it leaves the picture or enters it there", note
+    )
 
 
 def test_a_run_keeps_confidence_and_names_the_doubtful_frames(

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from support.command_line import CommandLine, Gray, paint
 
+from vfx_matte.masks import Palette
 from vfx_matte.pipeline.segment import changes
+from vfx_matte.workspace import Workspace, save_mask
 
 FAKE = ("--propagator", "fake")
 FULL = np.zeros((64, 96), np.uint8)
@@ -41,7 +43,8 @@ def test_what_changed_more_than_the_new_mask_explains_is_named(masks: CommandLin
     assert worked(masks, "0=full.png")["changed"] == []
     found = worked(masks, "0=full.png", "8=cut.png", more=("--update",))
     (one,) = found["changed"]
-    assert (one["object_id"], one["percent"]) == (1, 40.0)
+    assert (one["object_id"], one["percent"]) == (1, 39.8)
+    assert not one["gained"]
     # frame 7 is expected to change by 7/8 of it, which is near enough
     assert (one["start"], one["stop"], one["worst"]) == (3, 7, 3)
 
@@ -51,11 +54,61 @@ def test_the_notice_says_where_to_look_and_what_to_do(masks: CommandLine) -> Non
     words = ("--mask", "0=full.png", "--mask", "8=cut.png", *FAKE)
     ran = masks("segment", "clip.mp4", *words, "--update")
     (note,) = [line for line in ran.notes if "explain" in line]
-    assert "object 1 changed by up to 40 % on frames 3 to 6, more than the new masks" in note
+    assert "object 1 lost a piece of up to 40 % of it on frames 3 to 6, more than the new" in note
     assert "look at frame 3" in note
     assert "--mask 3=mask.png" in note
     assert "vfx-matte overlay --frame 3" in ran.stdout
     masks("overlay", "--frame", "3")
+
+
+def replaced(index: int, mask: Gray, folder: str = "masks") -> None:
+    save_mask(Path(f"workspace/clip/{folder}/{index:07d}.png"), mask, Palette.davis())
+
+
+def compared(masks: CommandLine, before: Gray, after: Gray) -> list[tuple[int, float, bool]]:
+    """What is named where the masks of frames 3 and 4 were `before`, and came to be `after`."""
+    worked(masks, "0=full.png", more=("--fresh",))
+    earlier = Workspace(Path("workspace")).clip(Path("clip.mp4")).manifest()
+    worked(masks, "0=full.png", "8=full.png", more=("--update",))
+    workspace = Workspace(Path("workspace")).clip(Path("clip.mp4"))
+    made = workspace.manifest()
+    assert earlier is not None
+    assert made is not None
+    for index in (3, 4):
+        replaced(index, before, "masks.previous")
+        replaced(index, after)
+    found = changes.unexplained_changes(earlier, made, workspace)
+    return [(one.worst, round(one.percent, 1), one.gained) for one in found]
+
+
+def test_a_corner_of_a_large_object_is_seen_and_trembling_edges_are_not(
+    masks: CommandLine,
+) -> None:
+    large = np.ones((64, 96), np.uint8)
+    corner, thin = large.copy(), large.copy()
+    corner[58:, 88:] = 0
+    assert compared(masks, large, corner) == [(3, 0.7, False)]
+    assert compared(masks, corner, large) == [(3, 0.7, True)]
+    # three times as much, along its whole edge
+    thin[:1] = thin[:, :1] = thin[-1:] = 0
+    assert compared(masks, large, thin) == []
+
+
+def test_of_frames_without_the_object_nothing_is_said(masks: CommandLine) -> None:
+    empty = np.zeros_like(FULL)
+    few = empty.copy()
+    few[:4, :4] = 1
+    assert compared(masks, empty, FULL) == []
+    assert compared(masks, few, empty) == []
+    assert compared(masks, FULL, empty) == []
+    assert compared(masks, empty, empty) == []
+    # nor of those that had next to nothing of it, nor of what is next to nothing in the picture
+    assert compared(masks, few, FULL) == []
+    for side, is_named in ((24, True), (12, False)):
+        speck = np.zeros((640, 960), np.uint8)
+        speck[:side, :side] = 1
+        half = speck * (np.arange(960) < side // 2).astype(np.uint8)
+        assert bool(compared(masks, speck, half)) == is_named
 
 
 def test_a_correction_that_changes_what_lies_around_it_is_not_mentioned(

@@ -75,7 +75,9 @@ LEFT_OUT = {
 }
 """Module → why nobody at the page is told what it says."""
 
-FINDINGS = ("MEASURES", "advise", "_area_jump", "_usually", "_MAY_BE_OPEN")
+FINDINGS = (
+    "MEASURES", "advise", "_advise_to_repair", "_advise_on_small", "_area_jump", "_usually",
+)  # fmt: skip
 """What in measure/registry.py words a finding."""
 
 # of the curves in a report
@@ -208,11 +210,11 @@ SAID = {
     ): "遮罩在切点处停止，第 9 (0:00.360) 帧；命令行的 --cuts ignore 可让遮罩跨过切点",
     "frames made again: 4 to 9; the others stay as they are": "重新生成的帧：4 至 9；其余保持不变",
     SPELL(
-        "object 1 changed by up to 40 % on frames 3 to 6, more than the new masks explain: look"
-        " at frame 3, and if it was right before, give a mask of it:"
+        "object 1 lost a piece of up to 40 % of it on frames 3 to 6, more than the new masks"
+        " explain: look at frame 3, and if it was right before, give a mask of it:"
         f" {option('mask', '3=mask.png')}; earlier masks are in masks.previous"
     ): (
-        "对象 1 在第 3 至 6 帧变化达 40 %，超出新遮罩能解释的范围：请查看第 3 帧，"
+        "对象 1 在第 3 至 6 帧失去了一块，最多占其 40 %，超出新遮罩能解释的范围：请查看第 3 帧，"
         "如果之前是对的，请给这一帧加遮罩：在第 3 帧“点选”；之前的遮罩在 masks.previous 中"
     ),
     SPELL(

@@ -186,7 +186,12 @@ def spots(judged: Mapping[Kind, Judged]) -> Iterator[Spot]:
 
 
 def findings(
-    object_id: int, found: Sequence[Spot], *, shots: Sequence[range], avoid: frozenset[int]
+    object_id: int,
+    found: Sequence[Spot],
+    *,
+    shots: Sequence[range],
+    painted: Collection[int],
+    leaving: Collection[int] = (),
 ) -> list[Finding]:
     """Gather spots that are near each other (BRIDGED_FRAMES) and in one shot.
 
@@ -194,8 +199,10 @@ def findings(
         object_id: of the spots.
         found: the spots, in any order.
         shots: ranges of frame indices.
-        avoid: frames whose mask was painted; another frame of the finding is named where there is
-            one.
+        painted: frames whose mask the user gave; another frame of the finding is named where
+            there is one.
+        leaving: frames on which the object is hardly there, at the picture's border, where a mask
+            teaches little; another frame of the finding is named where there is one.
 
     Returns:
         Those that matter most first.
@@ -210,24 +217,29 @@ def findings(
                 groups[-1].append(one)
             else:
                 groups.append([one])
-        gathered += [_finding(object_id, group, shot, avoid) for group in groups]
+        gathered += [_finding(object_id, group, shot, painted, leaving) for group in groups]
     return sorted(gathered, key=lambda one: (-one.weight, one.frame))
 
 
-def _finding(object_id: int, group: Sequence[Spot], shot: range, avoid: frozenset[int]) -> Finding:
+def _finding(
+    object_id: int,
+    group: Sequence[Spot],
+    shot: range,
+    painted: Collection[int],
+    leaving: Collection[int],
+) -> Finding:
     worst_of: dict[Kind, Spot] = {}
     of_frame: dict[int, float] = {}
     for one in group:
         if one.kind not in worst_of or one.severity > worst_of[one.kind].severity:
             worst_of[one.kind] = one
         of_frame[one.frame] = of_frame.get(one.frame, 0.0) + one.severity
-    # the frame to look at: where most is wrong, summed over all kinds
-    free = {frame: total for frame, total in of_frame.items() if frame not in avoid} or of_frame
-    frame = max(free, key=lambda index: free[index])
-    if frame in avoid:
+    # the frame to look at: where most is wrong, summed over all kinds, and a mask can be painted
+    frame = min(of_frame, key=lambda at: (at in painted, at in leaving, -of_frame[at], at))
+    if frame in painted and any(MEASURES[one.kind].compares for one in group):
         # the painted mask is right, so the neighbour that does not fit to it is wrong
         neighbours = (frame - 1, frame + 1)
-        frame = next((at for at in neighbours if at in shot and at not in avoid), frame)
+        frame = next((at for at in neighbours if at in shot and at not in painted), frame)
     reasons = tuple(sorted(worst_of.values(), key=lambda one: -one.severity))
     weight = weigh(reasons[0].severity, len(of_frame))
     start, stop = min(frame, *of_frame), max(frame, *of_frame) + 1

@@ -53,8 +53,18 @@ _SAME = 10
 # a piece that changes sides is at least so wide, as a part of the square root of the object's area,
 # and so large: edges tremble
 _PIECE_WIDTH, _LEAST_PIECE_PX = 0.04, 16
+# of the picture's width: so near to the border an object touches it
+_BORDER_SHARE = 0.004
 # OpenCV's DIS refuses smaller pictures
 _LEAST_FLOW_PX = 16
+
+
+class Sight(NamedTuple):
+    """What a frame shows of one object."""
+
+    area_px: int
+    at_border: bool
+    """Whether it touches the picture's border."""
 
 
 class Pieces(NamedTuple):
@@ -70,6 +80,17 @@ class Pieces(NamedTuple):
     """Their area."""
     speck_px: int
     """The area of the largest speck; 0 = none."""
+
+
+class ChangedPiece(NamedTuple):
+    """The largest piece that joins or leaves an object, see `changed_sides`."""
+
+    area_px: int
+    """Above 0 = it joins, below 0 = it leaves; 0 = there is none."""
+    in_specks: float
+    """The part of it, 0 … 1, that is loose from the object where it belongs to it."""
+    in_holes: float
+    """The part of it, 0 … 1, that the object encloses where it does not belong to it."""
 
 
 class Filling(NamedTuple):
@@ -111,6 +132,28 @@ def pieces(mask: Mask, object_id: int) -> Pieces:
     return Pieces(
         len(holes), sum(holes), len(specks), int(specks.sum()), int(specks.max(initial=0))
     )
+
+
+def touches_border(inside: Bools) -> bool:
+    """Whether an object touches the picture's border.
+
+    Args:
+        inside: bool (H, W), the object.
+    """
+    reach = max(1, round(_BORDER_SHARE * inside.shape[1]))
+    sides = inside[:reach], inside[-reach:], inside[:, :reach], inside[:, -reach:]
+    return any(side.any() for side in sides)
+
+
+def sights(mask: Mask) -> dict[int, Sight]:
+    """What a mask shows of each object that is on it, by object id.
+
+    Args:
+        mask: uint8 (H, W), object ids.
+    """
+    counts = cv2.calcHist([mask], [0], None, [256], [0, 256]).ravel()
+    found = (np.flatnonzero(counts[1:]) + 1).tolist()
+    return {one: Sight(int(counts[one]), touches_border(mask == one)) for one in found}
 
 
 def filling(mask: Mask, object_id: int, image: Image) -> Filling:
@@ -237,15 +280,61 @@ def _enclosed(mask: Mask, object_id: int) -> Iterator[tuple[tuple[int, int], Boo
             yield (top + y, left + x), shape
 
 
-def count_flicker(before: Bools, now: Bools, after: Bools) -> int:
-    """How many pixels change on this frame alone: A-B-A.
+def find_flicker(before: Bools, now: Bools, after: Bools) -> Bools:
+    """Which pixels change on this frame alone: A-B-A.
 
     Args:
         before: bool (H, W), the object on the frame before, warped to this one.
         now: the object on this frame.
         after: the object on the next frame, warped to this one.
+
+    Returns:
+        bool (H, W).
     """
-    return int(np.count_nonzero((now != before) & (before == after)))
+    return np.asarray((now != before) & (before == after), np.bool_)
+
+
+def in_specks_and_holes(changed: Bools, now: Bools, before: Bools) -> tuple[float, float]:
+    """How much of what changes is loose from the object, and how much the object encloses.
+
+    Args:
+        changed: bool (H, W), pixels that belong to the object on one of both frames alone.
+        now: bool (H, W), the object.
+        before: bool (H, W), the object on the frame before, warped to this one.
+
+    Returns:
+        (part in specks, part in holes), each 0 … 1: of the pixels that join, in the specks of this
+        frame and the holes of the frame before; of those that leave the other way round.
+    """
+    area = int(np.count_nonzero(changed))
+    if not area:
+        return 0.0, 0.0
+    # where a frame lacks the pixel, it can be in a hole of that frame; where not, in a speck
+    specks, holes = (
+        sum(int(np.count_nonzero(changed & find(one))) for one in (now, before))
+        for find in (_speck_pixels, _hole_pixels)
+    )
+    return specks / area, holes / area
+
+
+def _speck_pixels(inside: Bools) -> Bools:
+    """Where an object is loose and small, see `pieces`: bool (H, W)."""
+    count, labels, facts, _ = cv2.connectedComponentsWithStats(
+        inside.astype(np.uint8), connectivity=8
+    )
+    areas = facts[:count, cv2.CC_STAT_AREA]
+    is_speck = areas < SPECK_SHARE * areas[1:].max(initial=0)
+    is_speck[0] = False
+    return np.asarray(is_speck[labels], np.bool_)
+
+
+def _hole_pixels(inside: Bools) -> Bools:
+    """What an object encloses, see `pieces`: bool (H, W)."""
+    around = cv2.copyMakeBorder(
+        (~inside).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1
+    )
+    _, labels = cv2.connectedComponents(around, connectivity=4)
+    return np.asarray((labels != labels[0, 0])[1:-1, 1:-1] & ~inside, np.bool_)
 
 
 def motion(now: Gray, before: Gray) -> Floats:
@@ -312,7 +401,7 @@ def unchanged(now: Image, before: Image, flow: Floats) -> Bools:
     return np.asarray((cv2.absdiff(soft, brought).max(axis=2) < _SAME) & known, np.bool_)
 
 
-def changed_sides(now: Bools, expected: Bools, same: Bools) -> int:
+def changed_sides(now: Bools, expected: Bools, same: Bools) -> ChangedPiece:
     """How large a piece joins or leaves an object although the picture there stays the same: before
     it or after it, its mask is wrong.
 
@@ -320,36 +409,47 @@ def changed_sides(now: Bools, expected: Bools, same: Bools) -> int:
         now: bool (H, W), the object.
         expected: bool (H, W), the object on the frame before, warped to this one.
         same: bool (H, W), see `unchanged`.
-
-    Returns:
-        The area of the largest piece, px: above 0 = it joins, below 0 = it leaves.
     """
     area = int(np.count_nonzero(now))
-    radius = max(1, round(_PIECE_WIDTH / 2 * math.sqrt(area)))
-    size = (2 * radius + 1,) * 2
-    kernel = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, size), np.uint8)
     joined, left = (
-        _largest_piece((one & ~other & same).astype(np.uint8), kernel)
+        largest_piece(one & ~other & same, area)
         for one, other in ((now, expected), (expected, now))
     )
-    largest = max(joined, left)
-    if largest < _LEAST_PIECE_PX:
-        return 0
-    return joined if joined >= left else -left
+    gained, lost = int(np.count_nonzero(joined)), int(np.count_nonzero(left))
+    if max(gained, lost) < _LEAST_PIECE_PX:
+        return ChangedPiece(0, 0.0, 0.0)
+    piece = joined if gained >= lost else left
+    return ChangedPiece(
+        gained if gained >= lost else -lost, *in_specks_and_holes(piece, now, expected)
+    )
 
 
-def _largest_piece(inside: Mask, kernel: Mask) -> int:
-    """The area of the largest piece that holds the kernel somewhere."""
-    x, y, width, height = cv2.boundingRect(inside)
+def largest_piece(inside: Bools, object_px: int) -> Bools:
+    """The largest connected piece, without what is thin beside the object that it belongs to.
+
+    Args:
+        inside: bool (H, W).
+        object_px: area of the object.
+
+    Returns:
+        bool (H, W); False everywhere where there is none.
+    """
+    radius = max(1, round(_PIECE_WIDTH / 2 * math.sqrt(object_px)))
+    size = (2 * radius + 1,) * 2
+    kernel = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, size), np.uint8)
+    found = np.zeros(inside.shape, np.bool_)
+    x, y, width, height = cv2.boundingRect(inside.astype(np.uint8))
     if not width:
-        return 0
-    own = np.ascontiguousarray(inside[y : y + height, x : x + width])
+        return found
+    own = np.ascontiguousarray(inside[y : y + height, x : x + width].astype(np.uint8))
     core = cv2.erode(own, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     if not core.any():
-        return 0
+        return found
     opened = np.asarray(cv2.dilate(core, kernel), np.uint8) & own
-    count, _, found, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
-    return int(found[1:count, cv2.CC_STAT_AREA].max())
+    count, labels, facts, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
+    largest = 1 + int(facts[1:count, cv2.CC_STAT_AREA].argmax())
+    found[y : y + height, x : x + width] = labels == largest
+    return found
 
 
 def slopes(gray: Gray) -> Floats:

@@ -20,12 +20,14 @@ from vfx_matte.measure.measures import (
     Bools,
     Gray,
     changed_sides,
-    count_flicker,
     edge_agreement,
     edge_width,
     filling,
+    find_flicker,
+    in_specks_and_holes,
     motion,
     pieces,
+    touches_border,
     unchanged,
     warped,
 )
@@ -36,8 +38,10 @@ MOTION_LINES = 270
 LEAST_OVERLAP_PX = 48
 """Area at MOTION_LINES; the overlap of a smaller object is noise."""
 
-# of the picture's width: so near to the border an object touches it
-_BORDER_SHARE = 0.004
+LEAST_FLICKER_PX = 400
+"""Area at MOTION_LINES; of a smaller object an edge that trembles by a pixel along a quarter of its
+length is more than 5 %, the least flicker that stands out.
+"""
 
 Series = npt.NDArray[np.float32]
 """float32 (frames,): a number per frame, NaN where there is none."""
@@ -55,6 +59,10 @@ class ObjectMeasures:
     """The largest piece that joins (above 0) or leaves (below 0) the object though the picture
     there stays the same, as a part of the object's area, see `measures.changed_sides`.
     """
+    sides_specks: Series
+    """How much of that piece, 0 … 1, is a speck, on this frame or the one before."""
+    sides_holes: Series
+    """How much of that piece, 0 … 1, fills or makes a hole."""
     holes: Series
     """How many, see `measures.pieces`."""
     holes_px: Series
@@ -77,8 +85,12 @@ class ObjectMeasures:
     """Area of the smallest hole in which background may be seen; 0 = none."""
     flicker_px: Series
     """Pixels that change on this frame alone (A-B-A), the masks of both neighbours warped to it by
-    optical flow.
+    optical flow; NaN where the object is smaller than LEAST_FLICKER_PX.
     """
+    flicker_specks: Series
+    """How much of them, 0 … 1, are specks."""
+    flicker_holes: Series
+    """How much of them, 0 … 1, are holes."""
     edge_agreement: Series
     """0 … 1, see `measures.edge_agreement`."""
     edge_width_px: Series
@@ -179,7 +191,7 @@ class Meter:
                 found.open_px[index],
             ) = filling(mask, object_id, image) if found.holes[index] else (0, 0, 0, 0, 0)
             found.edge_agreement[index] = edge_agreement(lines == object_id, edges)
-            found.at_border[index] = _touches_border(lines == object_id)
+            found.at_border[index] = touches_border(lines == object_id)
             if soft is not None:
                 found.edge_width_px[index] = edge_width(soft[object_id])
         # what needs the frames before
@@ -212,7 +224,9 @@ class Meter:
                 found.overlap[now.index] = np.count_nonzero(there & here) / union
             if now.same is not None and union >= LEAST_OVERLAP_PX and here.any():
                 piece = changed_sides(here, there, now.same)
-                found.sides[now.index] = piece / np.count_nonzero(here)
+                found.sides[now.index] = piece.area_px / np.count_nonzero(here)
+                found.sides_specks[now.index] = piece.in_specks
+                found.sides_holes[now.index] = piece.in_holes
 
     def _measure_flicker(self, after: _SmallFrame, scale: float) -> None:
         """Measure the flicker of the frame before, now that the one after it is known.
@@ -231,9 +245,15 @@ class Meter:
         for object_id, found in self.objects.items():
             # an object that comes or goes does not flicker
             there = found.area_px[[now.index - 1, now.index, after.index]] > 0
-            if there.all():
-                masks = (one == object_id for one in (now.expected, now.mask, back))
-                found.flicker_px[now.index] = scale * count_flicker(*masks)
+            here = now.mask == object_id
+            if there.all() and np.count_nonzero(here) >= LEAST_FLICKER_PX:
+                before = now.expected == object_id
+                changed = find_flicker(before, here, back == object_id)
+                found.flicker_px[now.index] = scale * np.count_nonzero(changed)
+                (
+                    found.flicker_specks[now.index],
+                    found.flicker_holes[now.index],
+                ) = in_specks_and_holes(changed, here, before)
 
 
 def _gray(image: Image, lines: int) -> Gray:
@@ -271,9 +291,3 @@ def _nearest(mask: Mask, shape: tuple[int, ...]) -> Mask:
     return np.asarray(
         cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
     )
-
-
-def _touches_border(inside: Bools) -> bool:
-    reach = max(1, round(_BORDER_SHARE * inside.shape[1]))
-    sides = inside[:reach], inside[-reach:], inside[:, :reach], inside[:, -reach:]
-    return any(side.any() for side in sides)

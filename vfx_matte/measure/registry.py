@@ -7,8 +7,8 @@ what people are told about it. A new measure is a number per frame in `meter`, a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -27,9 +27,6 @@ FrameNumber = Callable[[int], int]
 
 Drawn = npt.NDArray[np.float64]
 """float64 (frames,): the values of a curve, NaN where there is none."""
-
-
-_MAY_BE_OPEN = "look there: the holes may be background that is seen through the object"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +88,10 @@ class QcMeasure:
     """Whether its advice counts whatever else was found."""
     repair: tuple[str, Callable[[ObjectMeasures], Series]] | None = None
     """(option of renders that removes it, the area of the largest that it may remove, 0 = none)."""
-    is_repaired_along: bool = False
-    """Whether it goes where the others of the same finding are repaired."""
+    repaired_along: Mapping[str, Callable[[ObjectMeasures], Series]] = field(default_factory=dict)
+    """Option of renders → the part of it, 0 … 1, that goes where that option repairs others."""
+    compares: bool = False
+    """Whether it says that a frame does not fit to its neighbours, either of which may be wrong."""
 
 
 def describe(spot: Spot, measures: ObjectMeasures, frame_number: FrameNumber = int) -> str:
@@ -100,38 +99,112 @@ def describe(spot: Spot, measures: ObjectMeasures, frame_number: FrameNumber = i
     return MEASURES[spot.kind].reason(spot, measures, frame_number)
 
 
-def advise(finding: Finding, measures: ObjectMeasures, frame_number: FrameNumber = int) -> str:
-    """What to do about a finding, as a sentence."""
-    number, frames = frame_number(finding.frame), list(finding.frames)
+def advise(
+    finding: Finding,
+    measures: ObjectMeasures,
+    frame_number: FrameNumber = int,
+    *,
+    painted: Collection[int] = (),
+    small: Collection[int] = (),
+) -> str:
+    """What to do about a finding, as a sentence.
+
+    Args:
+        finding: what was found.
+        measures: of its object.
+        frame_number: see `FrameNumber`.
+        painted: frames whose mask the user gave.
+        small: frames on which the object is hardly there, see `hardly_there`.
+    """
+    number = frame_number(finding.frame)
     kinds = {spot.kind for spot in finding.spots}
     entries = [entry for kind, entry in MEASURES.items() if kind in kinds]
     # 1. what makes everything else pointless
     for entry in entries:
         if entry.overrides and entry.advice is not None:
             return entry.advice(number)
-    # 2. what renders can repair, if nothing else is wrong
-    repairs = [entry.repair for entry in entries if entry.repair is not None]
-    if repairs and all(entry.repair is not None or entry.is_repaired_along for entry in entries):
-        sizes = {name: _round_up(area_px(measures)[frames].max()) for name, area_px in repairs}
-        options = " ".join(option(name, size) for name, size in sizes.items() if size)
-        # … but for holes through which background may be seen: nothing is mended where they are
-        # most of what stands out
-        opened = measures.open_px[frames]
-        opened = opened[opened > 0] if "fill_holes" in sizes else opened[:0]
-        alone = list(sizes) == ["fill_holes"]
-        few = 2 * measures.faults_px[frames].sum() < measures.edgeless_px[frames].sum()
-        if not options or (alone and few):
-            return f"{_MAY_BE_OPEN}; if not, paint a mask on frame {number}"
-        if len(opened) and opened.min() <= sizes["fill_holes"]:
-            return (
-                f"paint a mask on frame {number}: of its holes some may be background that is seen"
-                f" through the object, and {options} would fill these, too"
-            )
-        return f"render with {options}, or paint a mask on frame {number}"
-    # 3. what may be right
+    # 2. where no mask is to be painted, or perhaps none
+    if finding.frame in painted:
+        return f"the mask of frame {number} is your own: give another one only if it is wrong there"
+    if finding.frame in small:
+        return _advise_on_small(finding.frame, number, measures)
+    # 3. what renders can repair, if nothing else is wrong
+    if _are_repairable(finding, measures):
+        return _advise_to_repair(finding, number, measures)
+    # 4. what may be right; beside a mask of the user's it is known which frame is wrong
     if len(entries) == 1 and entries[0].advice is not None:
-        return entries[0].advice(number)
+        beside = {finding.frame - 1, finding.frame + 1} & set(painted)
+        if not (entries[0].compares and beside):
+            return entries[0].advice(number)
     return f"paint a mask on frame {number}"
+
+
+def _are_repairable(finding: Finding, measures: ObjectMeasures) -> bool:
+    """Whether a finding is of holes and specks, and of what is mostly part of those."""
+    entries = {spot.kind: MEASURES[spot.kind] for spot in finding.spots}
+    options = [entry.repair[0] for entry in entries.values() if entry.repair is not None]
+    if not options:
+        return False
+    for spot in finding.spots:
+        entry = entries[spot.kind]
+        along = [entry.repaired_along[one] for one in options if one in entry.repaired_along]
+        part = np.nansum([series(measures)[spot.frame] for series in along])
+        if entry.repair is None and part <= 0.5:
+            return False
+    return True
+
+
+def _advise_to_repair(finding: Finding, number: int, measures: ObjectMeasures) -> str:
+    """What to do about holes and specks."""
+    frames, kinds = list(finding.frames), {spot.kind for spot in finding.spots}
+    sizes = {
+        name: _round_up(float(np.nanmax(area_px(measures)[frames])))
+        for kind, entry in MEASURES.items()
+        if kind in kinds and entry.repair is not None
+        for name, area_px in [entry.repair]
+    }
+    # holes: nothing is filled where most of what stands out may be background that is seen through
+    # them, nor where the number would fill such holes, too
+    filled, speck = sizes.get("fill_holes", 0), sizes.get("remove_specks", 0)
+    few = 2 * np.nansum(measures.faults_px[frames]) < np.nansum(measures.edgeless_px[frames])
+    opened = measures.open_px[frames]
+    opened = opened[opened > 0]
+    may_be_open = "holes" in kinds and (not filled or bool(few))
+    is_mixed = not may_be_open and len(opened) > 0 and opened.min() <= filled
+    if speck and (may_be_open or is_mixed):
+        return (
+            f"render with {option('remove_specks', speck)} if the loose pieces are none of it; the"
+            " holes may be background that is seen through the object; if not, paint a mask on"
+            f" frame {number}"
+        )
+    if may_be_open:
+        return (
+            "look there: the holes may be background that is seen through the object; if not,"
+            f" paint a mask on frame {number}"
+        )
+    if is_mixed:
+        return (
+            f"paint a mask on frame {number}: of its holes some may be background that is seen"
+            f" through the object, and {option('fill_holes', filled)} would fill these, too"
+        )
+    options = " ".join(option(name, size) for name, size in sizes.items() if size)
+    if speck:
+        return (
+            f"render with {options} if the loose pieces are none of it, or paint a mask on frame"
+            f" {number}"
+        )
+    return f"render with {options}, or paint a mask on frame {number}"
+
+
+def _advise_on_small(frame: int, number: int, measures: ObjectMeasures) -> str:
+    """What to do where an object is hardly there."""
+    area = f"{measures.area_px[frame]:.0f}"
+    if measures.at_border[frame] > 0:
+        return (
+            f"the object is entering or leaving the picture on frame {number}, with {area} px"
+            " of it in sight: a mask there teaches little"
+        )
+    return f"if more of it is in sight than these {area} px, paint a mask on frame {number}"
 
 
 def _part_of_area(area_px: Series, measures: ObjectMeasures) -> Drawn:
@@ -196,6 +269,7 @@ MEASURES: Mapping[Kind, QcMeasure] = {
             digits=1,
             has_limits=False,
         ),
+        compares=True,
     ),
     "overlap": QcMeasure(
         title="does not follow its motion",
@@ -213,6 +287,7 @@ MEASURES: Mapping[Kind, QcMeasure] = {
             lambda measures, _: 100 * measures.overlap.astype(np.float64),
             span=(0, 100),
         ),
+        compares=True,
     ),
     "sides": QcMeasure(
         title="a piece changes sides",
@@ -235,8 +310,12 @@ MEASURES: Mapping[Kind, QcMeasure] = {
             f"look at frame {number} and the one before: one of them is wrong there; paint a mask"
             " of that"
         ),
-        # holes and specks that come and go change sides
-        is_repaired_along=True,
+        # holes and specks that come and go change sides; a lost foot does, too
+        repaired_along={
+            "remove_specks": lambda measures: measures.sides_specks,
+            "fill_holes": lambda measures: measures.sides_holes,
+        },
+        compares=True,
     ),
     # found where the run itself is uncertain, by a fixed limit; its curve needs the run's values
     "confidence": QcMeasure(
@@ -301,7 +380,11 @@ MEASURES: Mapping[Kind, QcMeasure] = {
             digits=1,
         ),
         # holes and specks that come and go flicker
-        is_repaired_along=True,
+        repaired_along={
+            "remove_specks": lambda measures: measures.flicker_specks,
+            "fill_holes": lambda measures: measures.flicker_holes,
+        },
+        compares=True,
     ),
     "edge_agreement": QcMeasure(
         title="edge off the picture",

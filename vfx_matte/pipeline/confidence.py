@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from vfx_matte.masks import Mask
 from vfx_matte.measure.judge import weigh
+from vfx_matte.measure.measures import Sight, sights
+from vfx_matte.measure.series import PASSING_SHARE, least_there
+from vfx_matte.pipeline.sampling import evenly
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import UNKNOWN, Ranges, to_ranges
 
@@ -27,6 +34,8 @@ weighs about as much as three times a limit.
 _RECOVERY = 0.03
 # gaps that are bridged, stretches that are long enough to be named, and how many are
 _BRIDGED_FRAMES, _SHORTEST_FRAMES, _NAMED_STRETCHES = 5, 3, 3
+# how large an object usually is, is asked of so many frames
+_SAMPLED_FRAMES = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +122,83 @@ def bridged(places: Sequence[int], gap: int) -> Ranges:
     return to_ranges([*places, *between])
 
 
+class ObjectsInSight:
+    """How much of each object the masks of a run show, read where it has to be known.
+
+    Args:
+        span: the frames of the run.
+        load: the mask of a frame by its index, uint8 (H, W); None where it has none.
+    """
+
+    def __init__(self, span: Sequence[int], load: Callable[[int], Mask | None]) -> None:
+        self._span, self._load = span, load
+        self._frames: dict[int, dict[int, Sight]] = {}
+        self._usual: dict[int, float] = {}
+        self._picture = (1, 1)
+
+    def note(self, index: int, mask: Mask) -> None:
+        """Keep what a frame shows, so that its mask need not be read again."""
+        self._picture = mask.shape[0], mask.shape[1]
+        self._frames[index] = sights(mask)
+
+    def is_small(self, object_id: int, index: int) -> bool:
+        """Whether an object is hardly there, see `hardly_there`."""
+        area = self._of(object_id, index).area_px
+        return 0 < area < least_there(self._usual_px(object_id), self._picture)
+
+    def is_leaving(self, object_id: int, index: int) -> bool:
+        """Whether it is hardly there, at the picture's border."""
+        return self._of(object_id, index).at_border and self.is_small(object_id, index)
+
+    def is_passing(self, object_id: int, index: int) -> bool:
+        """Whether an object may be entering or leaving the picture, see `passing_the_border`."""
+        sight = self._of(object_id, index)
+        return sight.at_border and sight.area_px < PASSING_SHARE * self._usual_px(object_id)
+
+    def is_little(self, object_id: int, index: int) -> bool:
+        """Whether a frame may show a part of an object only."""
+        return self.is_small(object_id, index) or self.is_passing(object_id, index)
+
+    def _of(self, object_id: int, index: int) -> Sight:
+        if index not in self._frames:
+            mask = self._load(index) if index in self._span else None
+            if mask is None:
+                self._frames[index] = {}
+            else:
+                self.note(index, mask)
+        return self._frames[index].get(object_id, Sight(0, False))
+
+    def _usual_px(self, object_id: int) -> float:
+        if object_id not in self._usual:
+            sampled = evenly(self._span, _SAMPLED_FRAMES)
+            areas = [self._of(object_id, index).area_px for index in sampled]
+            self._usual[object_id] = float(np.median([area for area in areas if area] or [0]))
+        return self._usual[object_id]
+
+
 def uncertain_stretches(
     confidence: Sequence[int],
     references: Collection[int] = (),
     *,
     first_frame: int = 0,
     cuts: Collection[int] = (),
+    is_leaving: Callable[[int], bool] = lambda _: False,
+    is_little: Callable[[int], bool] = lambda _: False,
 ) -> list[Stretch]:
     """Find the uncertain frames of one object, as stretches.
 
-    Arguments are those of `path_confidence`, which decides. Gaps of a few frames are bridged, and
-    stretches of one or two frames left out.
+    The other arguments are those of `path_confidence`, which decides. Gaps of a few frames are
+    bridged, and stretches of one or two frames left out.
+
+    Args:
+        confidence: as the others.
+        references: as the others.
+        first_frame: as the others.
+        cuts: as the others.
+        is_leaving: whether the object is hardly there, at the picture's border; such frames do not
+            count.
+        is_little: whether a frame may show a part of the object only; another one is the one to
+            look at where there is one.
     """
     limited = path_confidence(confidence, references, first_frame=first_frame, cuts=cuts)
     low = [index for index, value in enumerate(limited) if UNKNOWN < value < LOW_CONFIDENCE]
@@ -132,8 +207,14 @@ def uncertain_stretches(
     for start, stop in bridged(low, _BRIDGED_FRAMES):
         if stop - start < _SHORTEST_FRAMES:
             continue
-        known = [index for index in range(start, stop) if UNKNOWN < limited[index] < LOW_CONFIDENCE]
-        worst = min(known, key=lambda index: limited[index])
+        known = [
+            index
+            for index in range(start, stop)
+            if UNKNOWN < limited[index] < LOW_CONFIDENCE and not is_leaving(index + first_frame)
+        ]
+        if not known:
+            continue
+        worst = min(known, key=lambda index: (is_little(index + first_frame), limited[index]))
         weight = weigh(severity(limited[worst]), len(known))
         found.append(Stretch(start + first_frame, stop + first_frame, worst + first_frame, weight))
     return found
@@ -147,6 +228,7 @@ def doubts(
     first_frame: int,
     cuts: Collection[int] = (),
     number: Callable[[int], int] = int,
+    in_sight: ObjectsInSight | None = None,
 ) -> Iterator[str]:
     """Notices about frames that should be looked at, those that matter most first.
 
@@ -157,8 +239,25 @@ def doubts(
         first_frame: the frame index of the first value.
         cuts: frames that begin a shot.
         number: what people call the frame with an index, see `Timeline.number`.
+        in_sight: what the masks show; None = nothing is known of it.
     """
-    for object_id, indices in unseen.items():
+    if in_sight is None:
+        in_sight = ObjectsInSight((), lambda _: None)
+    for object_id, frames in unseen.items():
+        stretches = to_ranges(frames)
+        left = [one for one in stretches if _borders_on_passing(object_id, one, cuts, in_sight)]
+        for start, stop in sorted(sorted(left, key=lambda one: one[0] - one[1])[:_NAMED_STRETCHES]):
+            if stop - start == 1:
+                yield (
+                    f"object {object_id} is not seen on frame {number(start)}: it leaves the"
+                    " picture or enters it there"
+                )
+            else:
+                yield (
+                    f"object {object_id} is not seen on frames {number(start)} to"
+                    f" {number(stop - 1)}: it leaves the picture or enters it there"
+                )
+        indices = [at for one in stretches if one not in left for at in range(*one)]
         if len(indices) == 1:
             missed = number(indices[0])
             yield (
@@ -178,9 +277,16 @@ def doubts(
         seen = list(values)
         for index in unseen.get(object_id, ()):
             seen[index - first_frame] = UNKNOWN
-        stretches = uncertain_stretches(seen, references, first_frame=first_frame, cuts=cuts)
-        stretches.sort(key=lambda one: -one.weight)
-        found += [(one, object_id) for one in stretches[:_NAMED_STRETCHES]]
+        doubtful = uncertain_stretches(
+            seen,
+            references,
+            first_frame=first_frame,
+            cuts=cuts,
+            is_leaving=functools.partial(in_sight.is_leaving, object_id),
+            is_little=functools.partial(in_sight.is_little, object_id),
+        )
+        doubtful.sort(key=lambda one: -one.weight)
+        found += [(one, object_id) for one in doubtful[:_NAMED_STRETCHES]]
     for one, object_id in sorted(found, key=lambda pair: (-pair[0].weight, pair[0].start)):
         yield (
             f"object {object_id} is uncertain on frames {number(one.start)} to"
@@ -192,6 +298,16 @@ def doubts(
             f"these are what the run itself doubts, the most first; {command('qc')} measures the"
             " masks, too, and ranks both together"
         )
+
+
+def _borders_on_passing(
+    object_id: int, frames: tuple[int, int], cuts: Collection[int], in_sight: ObjectsInSight
+) -> bool:
+    """Whether an object leaves the picture just before frames without it, or enters it after."""
+    start, stop = frames
+    # the frame after a cut is of another shot
+    sides = [at for at, first in ((start - 1, start), (stop, stop)) if first not in cuts]
+    return any(in_sight.is_passing(object_id, at) for at in sides)
 
 
 def _longest(ranges: Ranges) -> tuple[int, int]:

@@ -8,9 +8,11 @@ measured `measure.meter`.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+
+import numpy as np
 
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Image, Mask
@@ -26,7 +28,7 @@ from vfx_matte.measure.judge import (
 from vfx_matte.measure.measures import Bools
 from vfx_matte.measure.meter import Meter, ObjectMeasures
 from vfx_matte.measure.registry import advise, describe
-from vfx_matte.measure.series import passing_the_border
+from vfx_matte.measure.series import hardly_there, passing_the_border
 from vfx_matte.media.frames import Frame
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.confidence import (
@@ -110,25 +112,37 @@ def check_masks(
     # What stands out of that, object by object.
     found: list[tuple[Finding, ObjectMeasures]] = []
     judged = {}
+    small, leaving = {}, {}
+    picture = clip.info.height, clip.info.width
     painted, absent = frozenset(manifest.references), frames_left_empty(manifest)
     for object_id, measures in meter.objects.items():
         measures.separate(cuts)
         judged[object_id] = judge_object(measures, shots)
+        is_small = hardly_there(measures, picture)
+        is_leaving = is_small & (measures.at_border > 0)
+        small[object_id] = frozenset(np.flatnonzero(is_small).tolist())
+        leaving[object_id] = frozenset(np.flatnonzero(is_leaving).tolist())
+        excused = passing_the_border(measures) | is_leaving
         groups = [
             # what a measure says, what the run said, and what cuts say: each is grouped by itself
             [*spots(judged[object_id]), *find_gone(measures, shots, absent=absent)],
-            list(_doubtful(confidence[object_id], shots, passing_the_border(measures))),
+            list(_doubtful(confidence[object_id], shots, excused)),
             list(_crossings(measures, shots, painted)) if manifest.cuts is None else [],
         ]
         gathered = [
             finding
             for group in groups
-            for finding in findings(object_id, group, shots=shots, avoid=painted)
+            for finding in findings(
+                object_id, group, shots=shots, painted=painted, leaving=leaving[object_id]
+            )
         ]
         found += [(finding, measures) for finding in merged(gathered)]
     found.sort(key=lambda pair: (-pair[0].weight, pair[0].frame))
     # The record, in numbers of frames, and the files.
-    problems = tuple(_problem(clip, rank, *pair) for rank, pair in enumerate(found, start=1))
+    problems = tuple(
+        _problem(clip, rank, finding, measures, small[finding.object_id])
+        for rank, (finding, measures) in enumerate(found, start=1)
+    )
     number = manifest.timeline.number
     result = QcResult(
         clip=clip.info.path,
@@ -138,7 +152,7 @@ def check_masks(
         shots_without_mask=tuple((number(shot.start), number(shot.stop)) for shot in unmasked),
         references=tuple(map(number, sorted(painted))),
         problems=problems,
-        fix_next=_fix_next(clip, problems, propagator),
+        fix_next=_fix_next(clip, problems, propagator, leaving),
         limits={
             object_id: {
                 kind: Limits(measure.usual, measure.low, measure.high)
@@ -215,7 +229,7 @@ def _confidence(clip: SegmentedClip, cuts: Collection[int]) -> dict[int, tuple[f
 
 
 def _doubtful(
-    confidence: Sequence[float], shots: Sequence[range], passing: Bools
+    confidence: Sequence[float], shots: Sequence[range], excused: Bools
 ) -> Iterator[Spot]:
     """The frames of the stretches that a run calls uncertain, but for what enters or leaves at the
     border, which always is.
@@ -223,7 +237,7 @@ def _doubtful(
     Args:
         confidence: of each frame of the clip, in per cent.
         shots: ranges of frame indices.
-        passing: bool (frames,), see `passing_the_border`.
+        excused: bool (frames,), see `passing_the_border` and `hardly_there`.
     """
     for shot in shots:
         # `uncertain_stretches` counts in whole per cent, as manifests do
@@ -234,7 +248,7 @@ def _doubtful(
         for stretch in uncertain_stretches(values, first_frame=shot.start):
             for frame in range(stretch.start, stretch.stop):
                 value = confidence[frame]
-                if value < LOW_CONFIDENCE and not passing[frame]:
+                if value < LOW_CONFIDENCE and not excused[frame]:
                     yield Spot(
                         frame,
                         "confidence",
@@ -258,9 +272,15 @@ def _crossings(
                 yield Spot(frame, "crossing", _CROSSING_SEVERITY, float(shot.start), math.nan)
 
 
-def _problem(clip: SegmentedClip, rank: int, finding: Finding, measures: ObjectMeasures) -> Problem:
+def _problem(
+    clip: SegmentedClip,
+    rank: int,
+    finding: Finding,
+    measures: ObjectMeasures,
+    small: Collection[int],
+) -> Problem:
     # One sentence, whose reasons are told apart again where there is room for a list.
-    timeline = clip.info.timeline
+    timeline, painted = clip.info.timeline, clip.store.manifest.references
     what = "; ".join(describe(spot, measures, timeline.number) for spot in finding.spots)
     return Problem(
         rank=rank,
@@ -272,20 +292,23 @@ def _problem(clip: SegmentedClip, rank: int, finding: Finding, measures: ObjectM
         severity=round(finding.severity, 2),
         kinds=tuple(spot.kind for spot in finding.spots),
         what=f"object {finding.object_id} {what}",
-        do=advise(finding, measures, timeline.number),
+        do=advise(finding, measures, timeline.number, painted=painted, small=small),
     )
 
 
 def _fix_next(
-    clip: SegmentedClip, problems: Sequence[Problem], propagator: PropagatorOptions
+    clip: SegmentedClip,
+    problems: Sequence[Problem],
+    propagator: PropagatorOptions,
+    leaving: Mapping[int, Collection[int]],
 ) -> FixNext | None:
     """The frame of the first problem that a painted mask fixes; a frame that has one needs other
-    means.
+    means, and one on which the object is leaving the picture (by object) teaches little.
     """
     path, timeline = clip.info.path, clip.info.timeline
     for problem in problems:
         number, index = problem.frame, timeline.index_of(problem.frame)
-        if index in clip.store.manifest.references:
+        if index in clip.store.manifest.references or index in leaving[problem.object_id]:
             continue
         mask, is_crossing = mask_name(path, number), "crossing" in problem.kinds
         reasons = "; ".join(problem.what.split("; ")[:_NAMED_REASONS])

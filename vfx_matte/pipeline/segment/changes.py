@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from vfx_matte.errors import MaskError
-from vfx_matte.masks import overlap
+from vfx_matte.masks import Mask
+from vfx_matte.measure.measures import EDGE_LINES, Bools, largest_piece
 from vfx_matte.pipeline.confidence import bridged
 from vfx_matte.pipeline.sampling import evenly
 from vfx_matte.pipeline.segment.plan import affected_frames, changed_references
@@ -19,8 +21,17 @@ from vfx_matte.workspace import ClipWorkspace, Manifest, load_mask
 MOST_COMPARED = 120
 """So many frames are compared at most, evenly spaced: of a long clip in a second or two."""
 
-UNEXPLAINED = 0.05
-"""How much of an object changed beyond what is expected, 1 - IoU, to be named; see docs/qc.md."""
+OF_OBJECT, OF_PICTURE = 0.05, 0.004
+"""How large a piece that changed is beyond what is expected, to be named: so much of the object,
+or of the picture where that is less, as a corner of a large object is a small part of it; see
+docs/qc.md.
+"""
+
+# a smaller part of the picture is nothing, whatever part of the object it is; and a mask that had
+# less than such a part of the object before was not right
+_LEAST_OF_PICTURE, _LEAST_BEFORE = 0.0003, 0.1
+# so much more than expected is explained, too: near a new mask all of its correction may be there
+_TOLERANCE = 1.15
 
 # gaps that are bridged, in frames that were compared, and how many places are named
 _BRIDGED, _NAMED = 2, 3
@@ -33,8 +44,13 @@ def unexplained_changes(
 
     A correction should change the frames around it. Between a reference that stays, at which
     nothing changes, and one that is new, at which as much changes as was corrected, the change is
-    expected to grow evenly; beyond the last new one to stay. What exceeds that by UNEXPLAINED was
-    changed by the walk from the new mask, or by what was learned from it, and may have been right.
+    expected to grow evenly; beyond the last new one to stay. What exceeds that by more than
+    OF_OBJECT of the object or OF_PICTURE of the picture was changed by the walk from the new mask,
+    or by what was learned from it, and may have been right.
+
+    How much changed is the area of the largest connected piece that the object gained or lost.
+    Frames on which one of both masks lacks the object are not named: of those that lost it the run
+    itself speaks, and a mask that was empty before, or nearly so, is not what the user wants back.
 
     Args:
         earlier: of the work that was updated.
@@ -56,17 +72,27 @@ def unexplained_changes(
     changes = _changes(compared, made, workspace)
     found = []
     for object_id in made.objects:
-        parts = changes[object_id]
-        expected = _expected(parts, set(made.references) - set(changed), changed, made.cuts or ())
-        beyond = {at: parts[at] - expected[at] for at in parts}
+        pieces = changes[object_id]
+        sizes = {at: float(piece.area_px) for at, piece in pieces.items()}
+        expected = _expected(sizes, set(made.references) - set(changed), changed, made.cuts or ())
+        # in limits: 1 is the largest change that is still taken as explained
+        beyond = {
+            at: (sizes[at] - _TOLERANCE * expected[at]) / piece.limit_px if piece.limit_px else 0.0
+            for at, piece in pieces.items()
+        }
         number = made.timeline.number
         frames = list(beyond)
-        places = [place for place, at in enumerate(frames) if beyond[at] > UNEXPLAINED]
+        places = [place for place, at in enumerate(frames) if beyond[at] > 1]
         for first, stop in bridged(places, _BRIDGED):
             span = frames[first:stop]
             worst = max(span, key=lambda at: beyond[at])
             record = ChangedFrames(
-                object_id, number(span[0]), number(span[-1]) + 1, number(worst), 100 * parts[worst]
+                object_id,
+                number(span[0]),
+                number(span[-1]) + 1,
+                number(worst),
+                100 * pieces[worst].area_px / pieces[worst].object_px,
+                pieces[worst].is_gain,
             )
             found.append((beyond[worst], record))
     found.sort(key=lambda pair: -pair[0])
@@ -77,19 +103,31 @@ def unexplained_changes(
 
 def describe_change(one: ChangedFrames) -> str:
     """What to say about frames that changed, and what to do."""
+    digits = 0 if one.percent >= 10 else 1
     return (
-        f"object {one.object_id} changed by up to {one.percent:.0f} % on frames {one.start} to"
-        f" {one.stop - 1}, more than the new masks explain: look at frame {one.worst}, and if it"
-        f" was right before, give a mask of it: {option('mask', f'{one.worst}=mask.png')}; earlier"
-        " masks are in masks.previous"
+        f"object {one.object_id} {'gained' if one.gained else 'lost'} a piece of up to"
+        f" {one.percent:.{digits}f} % of it on frames {one.start} to {one.stop - 1}, more than the"
+        f" new masks explain: look at frame {one.worst}, and if it was right before, give a mask of"
+        f" it: {option('mask', f'{one.worst}=mask.png')}; earlier masks are in masks.previous"
     )
+
+
+class _Piece(NamedTuple):
+    """The largest piece of an object that changed on a frame."""
+
+    area_px: int
+    is_gain: bool
+    object_px: int
+    """Of the larger one of both masks."""
+    limit_px: float
+    """How large a piece is to be named; 0 where none is."""
 
 
 def _changes(
     compared: Sequence[int], made: Manifest, workspace: ClipWorkspace
-) -> dict[int, dict[int, float]]:
-    """How much of each object changed, by frame: 1 - IoU; 0 where it is on neither mask."""
-    changes: dict[int, dict[int, float]] = {object_id: {} for object_id in made.objects}
+) -> dict[int, dict[int, _Piece]]:
+    """How much of each object changed, by frame."""
+    changes: dict[int, dict[int, _Piece]] = {object_id: {} for object_id in made.objects}
     for at in compared:
         name = workspace.mask_path(made.timeline.number(at)).name
         before = workspace.previous_masks_folder / name
@@ -98,10 +136,28 @@ def _changes(
             old = load_mask(before)
         except MaskError:
             continue
-        new = load_mask(workspace.masks_folder / name)
-        for object_id, parts in changes.items():
-            parts[at] = 1 - overlap(old == object_id, new == object_id)
+        old, new = _sampled(old), _sampled(load_mask(workspace.masks_folder / name))
+        for object_id, pieces in changes.items():
+            pieces[at] = _changed_piece(old == object_id, new == object_id)
     return changes
+
+
+def _sampled(mask: Mask) -> Mask:
+    """Every n-th pixel of a mask that has more lines than are needed."""
+    step = max(1, len(mask) // EDGE_LINES)
+    return np.ascontiguousarray(mask[::step, ::step])
+
+
+def _changed_piece(old: Bools, new: Bools) -> _Piece:
+    """The largest piece by which two masks of an object differ, without what is thin."""
+    areas = int(np.count_nonzero(old)), int(np.count_nonzero(new))
+    gained, lost = (
+        int(np.count_nonzero(largest_piece(one & ~other, max(areas))))
+        for one, other in ((new, old), (old, new))
+    )
+    limit = max(min(OF_OBJECT * max(areas), OF_PICTURE * old.size), _LEAST_OF_PICTURE * old.size)
+    is_named = areas[1] > 0 and areas[0] >= _LEAST_BEFORE * areas[1]
+    return _Piece(max(gained, lost), gained > lost, max(areas), limit if is_named else 0.0)
 
 
 def _expected(

@@ -134,7 +134,10 @@ class ChangedFrames:
     """The number of the frame with the largest change beyond what is expected."""
 
     percent: float = field(metadata=rounded(1))
-    """How much of the object changed there: 100 (1 - IoU) of the masks before and after."""
+    """The largest connected piece that the object gained or lost there, as a part of its area."""
+
+    gained: bool
+    """Whether the object gained that piece, rather than lost it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ stopped, and its masks are those of a run without a stop.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -14,10 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vfx_matte.blas_threads import one_blas_thread
-from vfx_matte.errors import StoppedError
-from vfx_matte.masks import hex_color, object_ids
+from vfx_matte.errors import MaskError, StoppedError
+from vfx_matte.masks import Mask, hex_color, object_ids
 from vfx_matte.pipeline.clip import SourceClip
-from vfx_matte.pipeline.confidence import doubts
+from vfx_matte.pipeline.confidence import ObjectsInSight, doubts
 from vfx_matte.pipeline.next_steps import workspace_option
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.segment.ahead import Begun, RunAhead, begin
@@ -50,7 +51,7 @@ from vfx_matte.pipeline.segment.workers import folders_of_parts, share_out
 from vfx_matte.propagate.protocol import ChoosesSize, Propagator
 from vfx_matte.propagate.walk_state import Checkpoint
 from vfx_matte.wording import command
-from vfx_matte.workspace import ClipWorkspace, SegmentRun, Workspace
+from vfx_matte.workspace import ClipWorkspace, SegmentRun, Workspace, load_mask
 
 # an output of `detect`
 _DETECTED = "detected"
@@ -218,6 +219,9 @@ def run_segment(
         if is_whole and plan.request.update and missing < plan.manifest.stop - plan.manifest.start:
             reporter.notify(_redone(run))
         unseen: Unseen = {object_id: [] for object_id in plan.manifest.objects}
+        in_sight = ObjectsInSight(
+            range(plan.manifest.start, plan.manifest.stop), functools.partial(_saved_mask, plan)
+        )
         if is_whole and plan.request.fresh:
             discard(plan.workspace)
         taken_in = 0
@@ -232,11 +236,18 @@ def run_segment(
         left = _missing(run, span)
         if left:
             found = _propagate(
-                plan, run, only=span, total=left, reporter=reporter, ahead=ahead, kept=kept
+                plan,
+                run,
+                only=span,
+                total=left,
+                reporter=reporter,
+                ahead=ahead,
+                kept=kept,
+                in_sight=in_sight,
             )
             _join(unseen, found)
         if missing:
-            _notify_doubts(run, unseen, reporter)
+            _notify_doubts(run, unseen, in_sight, reporter)
         if missing and is_whole and earlier is not None:
             changed = unexplained_changes(earlier, run.manifest, plan.workspace)
             for one in changed:
@@ -281,6 +292,7 @@ def _propagate(
     reporter: Reporter,
     ahead: RunAhead | None,
     kept: KeptPropagator | None,
+    in_sight: ObjectsInSight,
 ) -> Unseen:
     """Make the frames of a range that are missing, `total` of them; returns as `_save_all`."""
     manifest = plan.manifest
@@ -304,13 +316,17 @@ def _propagate(
         begun = Begun(propagator, frames, frames.close)
     # with several threads BLAS rounds by how many there are: masks would depend on the machine
     with one_blas_thread(), closing(begun):
-        unseen = _save_all(begun, run, numbers, walks, total=total, reporter=reporter)
+        unseen = _save_all(
+            begun, run, numbers, walks, total=total, reporter=reporter, in_sight=in_sight
+        )
     if kept is not None:
         kept.propagator = begun.propagator
     return unseen
 
 
-def _notify_doubts(run: SegmentRun, unseen: Unseen, reporter: Reporter) -> None:
+def _notify_doubts(
+    run: SegmentRun, unseen: Unseen, in_sight: ObjectsInSight, reporter: Reporter
+) -> None:
     """Say which frames should be looked at."""
     manifest = run.manifest
     # masks of shots without a reference are empty by design, which planning has said, and so are
@@ -324,8 +340,17 @@ def _notify_doubts(run: SegmentRun, unseen: Unseen, reporter: Reporter) -> None:
         first_frame=manifest.start,
         cuts=manifest.cuts or (),
         number=manifest.timeline.number,
+        in_sight=in_sight,
     ):
         reporter.notify(line)
+
+
+def _saved_mask(plan: SegmentPlan, index: int) -> Mask | None:
+    """A finished mask; None where it is missing or damaged."""
+    try:
+        return load_mask(plan.workspace.mask_path(plan.manifest.timeline.number(index)))
+    except MaskError:
+        return None
 
 
 def _save_all(
@@ -336,6 +361,7 @@ def _save_all(
     *,
     total: int,
     reporter: Reporter,
+    in_sight: ObjectsInSight,
 ) -> Unseen:
     """Save masks while the next ones are computed in a thread.
 
@@ -362,6 +388,7 @@ def _save_all(
             run.note_confidence(one.frame_index, confidence)
             soft = numbers.soft(one.probabilities) if run.is_soft else None
             run.save_mask(one.frame_index, mask, soft)
+            in_sight.note(one.frame_index, mask)
             # counted apart from confidence, which speaks of a mask that is there
             for object_id in unseen.keys() - set(object_ids(mask)):
                 unseen[object_id].append(one.frame_index)
