@@ -422,10 +422,10 @@ def test_witnesses_that_have_something_else_cost_confidence_but_not_all_of_it() 
     assert witnessed_overlap(probabilities, mask, None) == (1.0,)
     assert witnessed_overlap(probabilities, mask, (Agreement(),)) == (1.0,)
     assert witnessed_overlap(probabilities, mask, (Agreement(seen=0.4),)) == (pytest.approx(0.91),)
-    assert witnessed_overlap(probabilities, mask, (Agreement(kept=0.5),)) == (pytest.approx(0.85),)
+    assert witnessed_overlap(probabilities, mask, (Agreement(kept=0.5),)) == (pytest.approx(0.7),)
     assert witnessed_overlap(probabilities, mask, (Agreement(founded=0.7),)) == (
         pytest.approx(0.7),
     )
     assert witnessed_overlap(probabilities, mask, (Agreement(0.5, 0.4),)) == (
-        pytest.approx(0.85 * 0.91),
+        pytest.approx(0.7 * 0.91),
     )
