@@ -334,6 +334,7 @@ def test_numba_is_loaded_without_linear_algebra() -> None:
     """SciPy's takes longer to import than Numba itself, and nothing here needs it."""
     script = (
         "import gc, sys; import vfx_matte.matting.compiled.clouds as clouds; assert gc.isenabled();"
+        "assert gc.get_freeze_count() > 10_000;"
         "assert 'numba.np.arraymath' in sys.modules; assert 'scipy.linalg' not in sys.modules;"
         "from numba.np import linalg; linalg.ensure_blas(); assert 'scipy.linalg' in sys.modules"
     )

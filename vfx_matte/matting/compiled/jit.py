@@ -14,10 +14,12 @@ def _load_numba() -> None:
     """Load Numba and what it knows of types, in two thirds of the time that it takes by itself.
 
     It looks whether SciPy has linear algebra, for functions of arrays that none here calls: that
-    alone imports for a tenth of a second. And nothing that is loaded is ever freed, so cycles are
-    not looked for meanwhile.
+    alone imports for a tenth of a second. And nothing that is loaded is ever freed: cycles are not
+    looked for meanwhile, nor later among all that. What was there before is looked through first,
+    so that no cycle is set aside that holds a frame.
     """
     was_enabled = gc.isenabled()
+    gc.collect()
     gc.disable()
     try:
         linalg: Any = importlib.import_module("numba.np.linalg")
@@ -31,6 +33,7 @@ def _load_numba() -> None:
         target.typing_context.refresh()
         target.target_context.refresh()
     finally:
+        gc.freeze()
         if was_enabled:
             gc.enable()
 
