@@ -4,6 +4,8 @@ beyond.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,8 @@ import pytest
 
 from vfx_matte.masks import Image, Mask
 from vfx_matte.propagate import SelectiveMemory, open_propagator
+from vfx_matte.propagate.builtin import neighbours
+from vfx_matte.propagate.builtin import propagator as builtin_propagator
 from vfx_matte.propagate.builtin.appearance import Reference
 from vfx_matte.propagate.builtin.codebook import SmallFrame
 from vfx_matte.propagate.builtin.network import saliency
@@ -162,3 +166,49 @@ def test_where_it_proves_its_worth_it_looks_in_every_frame(count: int) -> None:
         0 if count == 1 else 2
     )  # the walk's, and several references to be calibrated by
     assert network.looks == at_masks + (steps // saliency.LOOKS_EVERY if count == 1 else steps)
+
+
+@pytest.mark.parametrize("shows_all", [True, False])
+def test_past_the_middle_to_the_next_reference_it_looks_less_often(*, shows_all: bool) -> None:
+    """But for objects that no other walk brings."""
+
+    def camouflaged(index: int) -> tuple[Image, Mask]:
+        image, layer = frame(index, colorful=False)
+        image[..., 0][layer > 0] += 1
+        mask = layer.astype(np.uint8)
+        if index == 0 or shows_all:
+            mask[:20, :20] = 2
+        return image, mask
+
+    network = Knows()
+    propagator = open_propagator("builtin", num_objects=2, network=network)
+    assert isinstance(propagator, SelectiveMemory)
+    for index in (0, 8):
+        propagator.remember(*camouflaged(index))
+    propagator.attend({0: 0, 1: 8})
+    propagator.step(*camouflaged(0))
+    looks = []
+    for index in range(1, 8):
+        propagator.step(camouflaged(index)[0])
+        looks.append(network.looks)
+    # frames 2, 3, 4, and beyond the middle 5; the next would be 9
+    assert np.diff(looks).tolist() == [1, 1, 1, 1, *((0, 0) if shows_all else (1, 1))]
+
+
+def test_past_the_middle_every_other_pixel_is_matched(monkeypatch: pytest.MonkeyPatch) -> None:
+    matched: list[int] = []
+
+    def watched(*arguments: Any, every: int) -> Any:  # noqa: ANN401
+        matched.append(every)
+        return neighbours.neighbour_evidence(*arguments, every=every)
+
+    monkeypatch.setattr(builtin_propagator, "neighbour_evidence", watched)
+    propagator = open_propagator("builtin", num_objects=1)
+    assert isinstance(propagator, SelectiveMemory)
+    for index in (0, 6):
+        propagator.remember(*scene(index))
+    propagator.attend({0: 0, 1: 6})
+    propagator.step(*scene(0))
+    for index in range(1, 6):
+        propagator.step(scene(index)[0])
+    assert matched == [1, 1, 1, 2, 2]

@@ -64,8 +64,8 @@ class Appearance:
     """The objects that were shown."""
 
     several: bool
-    """Whether there are several references: then frames are looked at in whole and in every pixel,
-    as what is learned of them is sure enough to find more (docs/builtin.md).
+    """Whether there are several references: what is learned of them is sure enough to find more
+    in whole frames and in every pixel (docs/builtin.md).
     """
 
 
@@ -109,7 +109,10 @@ def learn_appearance(references: Sequence[Reference]) -> Appearance:
         shown = [one for one in references if index + 1 in one.ids]
         taught = [
             training_batch(
-                one.small.descriptor, one.objects[index], certain=True, samples=samples(several)
+                one.small.descriptor,
+                one.objects[index],
+                certain=True,
+                samples=samples(thorough=several),
             )
             for one in shown
         ]

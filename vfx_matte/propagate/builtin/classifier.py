@@ -95,12 +95,13 @@ class TrainingBatch:
         return np.linalg.solve(self.gram + ridge, self.answer).astype(np.float32)
 
 
-def samples(several: bool) -> int:
+def samples(*, thorough: bool) -> int:
     """How many pixels of a frame teach, at most.
 
-    Of one reference half as many are as good in half the time (docs/builtin.md).
+    Half as many are as good in half the time of one reference, and where another walk counts more
+    (docs/builtin.md).
     """
-    return _SAMPLES if several else _FEWER_SAMPLES
+    return _SAMPLES if thorough else _FEWER_SAMPLES
 
 
 def training_batch(

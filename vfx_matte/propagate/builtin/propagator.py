@@ -59,6 +59,7 @@ from vfx_matte.propagate.builtin.network.readout import BEYOND, Readout, counts_
 from vfx_matte.propagate.builtin.network.saliency import (
     CLOSE_PX,
     ERRORS_KEPT,
+    FAR_LOOKS_EVERY,
     FREE,
     LOOKS_EVERY,
     SIZE_PX,
@@ -367,7 +368,7 @@ class BuiltinPropagator:
                         ready.frame,
                         objects,
                         doubtful,
-                        samples(self._appearance.several),
+                        samples(thorough=self._is_thorough),
                     ),
                 )
         # 3. a mask beats what was predicted, and the walk begins anew from it
@@ -438,6 +439,7 @@ class BuiltinPropagator:
             later=later,
             shares=self._network_shares,
             read=counts_near(age, self._span()),
+            thorough=self._is_thorough,
         )
         objects, unchanged = segment(ahead, smooth=smooth, looking=looking, wrong=wrong)
         # 2. which objects left, came back, or are something else by now?
@@ -462,8 +464,26 @@ class BuiltinPropagator:
         """How often the network has looked before the frame that comes; None when it does not look
         there.
         """
-        every = 1 if self._worth_looking else LOOKS_EVERY
+        every = LOOKS_EVERY if not self._worth_looking else FAR_LOOKS_EVERY if self._is_far() else 1
         return self._steps // every if self._steps % every == 1 % every else None
+
+    @property
+    def _is_thorough(self) -> bool:
+        """Whether frames are looked at in whole and in every pixel, as parts appear that only
+        another reference shows.
+        """
+        appearance = self._appearance
+        return appearance is not None and appearance.several and not self._is_far()
+
+    def _is_far(self) -> bool:
+        """Whether the walk is nearer to a reference ahead, of all objects, than to its own: there
+        the walk that comes from that one counts more.
+        """
+        ahead = {} if self._attended is None else self._attended
+        return any(
+            0 < steps < 2 * self._steps and len(self._references[number].ids) == self._num_objects
+            for number, steps in ahead.items()
+        )
 
     def _look(
         self, image: Image, objects: Array, flow: Array, begun: Future[View] | None = None
@@ -794,11 +814,13 @@ def _segment(
     shares: Sequence[float],
     read: float,
     age: int,
+    thorough: bool,
     later: Callable[..., Future[Array]],
 ) -> tuple[Array, Array]:
     """Correct the warped masks by the new frame: float32 (K, h, w), competing but still soft.
 
-    Each object is looked at in a window around it, and is nowhere else.
+    Each object is looked at in a window around it, and is nowhere else; where that is `thorough`,
+    in the whole frame.
 
     Returns also how surely each pixel shows the background that was seen there before: float32 (h,
     w), 0 outside of all windows.
@@ -811,7 +833,7 @@ def _segment(
     objects = np.zeros_like(walk.objects)
     boxes = {
         index: Box.whole(shape)
-        if appearance.several
+        if thorough
         else box.grown(cues.REACH_PX, shape).begun_at(cues.EVERY_PX)
         for index, prior in enumerate(walk.objects)
         if (box := Box.around(prior >= 0.5)) is not None
@@ -825,7 +847,7 @@ def _segment(
             descriptor,
             memory,
             walk.objects[index],
-            every=1 if appearance.several else 2,
+            every=1 if thorough else 2,
         )
         for index in boxes
         if (memory := appearance.memories[index]) is not None

@@ -43,6 +43,11 @@ LOOKS_EVERY = 2
 Looking in each of them brings 0.4 of J&F and takes a sixth more time.
 """
 
+# with three masks DAVIS was as good as with looks in every frame, each eighth from 30 % of the way
+# on lost 0.5 of J&F (docs/builtin.md)
+FAR_LOOKS_EVERY = 4
+"""The same of a walk that goes on to another reference, once it is nearer to that one."""
+
 # in every frame drift-straight gained 2.8 of J&F with five masks, three others 0.1 to 0.5
 WORTH_LOOKING = 0.5
 """Which share of its evidence must count, by several references (`calibration`), for it to look
