@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 from collections.abc import Callable
@@ -22,16 +23,18 @@ def _load_numba() -> None:
     gc.collect()
     gc.disable()
     try:
-        linalg: Any = importlib.import_module("numba.np.linalg")
-        looks, linalg.ensure_blas = linalg.ensure_blas, _no_blas
-        try:
-            importlib.import_module("numba.np.arraymath")
-        finally:
-            linalg.ensure_blas = looks
-        target = importlib.import_module("numba.core.registry").cpu_target
-        # the first function that is loaded or compiled would do this
-        target.typing_context.refresh()
-        target.target_context.refresh()
+        # these are its own matters: a version that has them elsewhere loads as it does by itself
+        with contextlib.suppress(ImportError, AttributeError):
+            linalg: Any = importlib.import_module("numba.np.linalg")
+            looks, linalg.ensure_blas = linalg.ensure_blas, _no_blas
+            try:
+                importlib.import_module("numba.np.arraymath")
+            finally:
+                linalg.ensure_blas = looks
+            target = importlib.import_module("numba.core.registry").cpu_target
+            # the first function that is loaded or compiled would do this
+            target.typing_context.refresh()
+            target.target_context.refresh()
     finally:
         gc.freeze()
         if was_enabled:

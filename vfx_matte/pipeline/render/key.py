@@ -3,9 +3,8 @@
 A dozen frames are looked at: where a key is to be found, of the whole clip before a render begins,
 keyframes where there are some near, because only they are cheap to reach in a clip with long groups
 of pictures; where one is given, of those that are rendered, as they pass: the first one that shows
-the subject in every twelfth of them. Of each at most 20,000 of
-the subject's pixels are kept (see `composite.key_color`), so that memory does not grow with the
-clip or the picture.
+the subject in every twelfth of them. Of each at most 20,000 of the subject's pixels are kept (see
+`composite.key_color`), so that memory does not grow with the clip or the picture.
 """
 
 from __future__ import annotations
