@@ -108,11 +108,11 @@ def test_nothing_is_carried_over_a_cut(
 
 def test_lines_name_at_most_three_stretches_an_object() -> None:
     values = ([50] * 4 + [99] * 10) * 5
-    lines = list(doubts({1: values, 2: [99] * 70}, {1: [], 2: [3, 4, 5, 9]}, (), first_frame=0))
+    lines = list(doubts({1: values, 2: [99] * 70}, {1: [], 2: [3, 4, 5, 9]}, {}, first_frame=0))
     assert len(lines) == 5
     assert "qc" in lines[4]
     assert "object 2 is not seen on 4 frames, 3 to 5" in lines[0]
-    (line,) = doubts({}, {1: [14]}, (), first_frame=0, number=lambda index: index + 1000)
+    (line,) = doubts({}, {1: [14]}, {}, first_frame=0, number=lambda index: index + 1000)
     # how an option is spelled is each door's own
     assert line.startswith("object 1 is not seen on frame 1014; if it is there, give a mask of it")
     assert "1014=mask.png" in line
@@ -123,10 +123,18 @@ def test_what_matters_most_comes_first_and_frames_without_the_object_are_no_doub
     one[10:20] = [70] * 10
     other[40:50] = [30] * 10
     other[0:8] = [1] * 8
-    lines = list(doubts({1: one, 2: other}, {1: [], 2: list(range(8))}, (), first_frame=0))
+    lines = list(doubts({1: one, 2: other}, {1: [], 2: list(range(8))}, {}, first_frame=0))
     assert [re.findall("frame (\\d+)", line) for line in lines[1:3]] == [["40"], ["10"]]
     assert lines[1].startswith("object 2 is uncertain on frames 40 to 49")
     assert len(lines) == 4
+
+
+def test_only_a_mask_of_an_object_makes_it_sure_on_the_way() -> None:
+    values = [99] * 10 + [40] + [99] * 29
+    lines = list(doubts({1: values, 2: values}, {}, {1: [0], 2: [0, 13]}, first_frame=0))
+    # what object 1 was is carried on over frame 13, which shows object 2 alone
+    assert lines[0].startswith("object 1 is uncertain on frames 10 to 39")
+    assert lines[1].startswith("object 2 is uncertain on frames 7 to 10")
 
 
 def walking_out(index: int) -> Mask:
@@ -142,17 +150,17 @@ def test_nobody_is_sent_to_paint_where_the_object_leaves() -> None:
     assert [at for at in range(60) if seen.is_leaving(1, at)] == [48, 49]
     values = [99] * 34 + [70] * 6 + [60] * 6 + [40, 30, 20, 10] + [99] * 10
     unseen = {1: list(range(50, 60))}
-    lines = list(doubts({1: values}, unseen, (), first_frame=0, in_sight=seen))
+    lines = list(doubts({1: values}, unseen, {}, first_frame=0, in_sight=seen))
     assert lines[0] == (
         "object 1 is not seen on frames 50 to 59: it leaves the picture or enters it there"
     )
     assert "add a mask near frame 40" in lines[1], "the least sure one that shows all of it"
     # without the masks nothing is known of that
-    plain = list(doubts({1: values}, unseen, (), first_frame=0))
+    plain = list(doubts({1: values}, unseen, {}, first_frame=0))
     assert "if it is there, give a mask of one of them" in plain[0]
     assert "add a mask near frame 49" in plain[1]
     # over a cut nothing leaves
-    cut = list(doubts({1: values}, unseen, (), first_frame=0, cuts=(50,), in_sight=seen))
+    cut = list(doubts({1: values}, unseen, {}, first_frame=0, cuts=(50,), in_sight=seen))
     assert "if it is there, give a mask of one of them" in cut[0]
     # where it is small all along there is nothing to paint
     assert uncertain_stretches([99] * 4 + [30] * 5)
@@ -165,10 +173,10 @@ def test_a_lost_object_is_named_beside_one_that_left() -> None:
 
     unseen = {1: [9, 20, 21, *range(50, 60)]}
     seen = ObjectsInSight(range(60), lost_too)
-    lines = list(doubts({}, unseen, (), first_frame=0, in_sight=seen))
+    lines = list(doubts({}, unseen, {}, first_frame=0, in_sight=seen))
     assert len(lines) == 2
     assert "not seen on 3 frames, 20 to 21 the longest stretch; if it is there" in lines[1]
-    (one,) = doubts({}, {1: [50]}, (), first_frame=0, in_sight=seen)
+    (one,) = doubts({}, {1: [50]}, {}, first_frame=0, in_sight=seen)
     assert one == "object 1 is not seen on frame 50: it leaves the picture or enters it there"
 
 

@@ -240,6 +240,31 @@ def test_nobody_is_sent_to_a_frame_whose_mask_was_given(rolled: CommandLine) -> 
     assert found["fix_next"] is None
 
 
+def test_a_mask_of_another_object_alone_is_none_of_this_one(rolled: CommandLine) -> None:
+    """Neither is it said to be the user's own, nor is the ball sure beside it."""
+    for index in (25, 26, 27):
+        put(index, holed(index))
+    path = Path("workspace/ball/manifest.json")
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    other = {**facts["references"]["0"], "objects": {"2": [0, 128, 0]}}
+    for index in (24, 25, 26, 27, 28, 45):
+        facts["references"][str(index)] = other
+    facts["confidence"] = {"1": [100, 40, 20, 1, 100, FRAMES - 41]}
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    hole, doubt = sorted(check(rolled)["problems"], key=lambda one: one["frame"])
+    assert hole["frame"] in (25, 26, 27)
+    assert "is your own" not in hole["do"]
+    assert doubt["kinds"] == ["confidence"]
+    # what is wrong there is carried on over frame 45
+    assert (doubt["start"], doubt["stop"]) == (40, FRAMES)
+    # of an empty one every object is told that it is not there
+    for index in (24, 25, 26, 27, 28):
+        facts["references"][str(index)] = {**other, "objects": {}}
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    found = {one["frame"]: one["do"] for one in check(rolled)["problems"]}
+    assert any("is your own" in do for do in found.values())
+
+
 def test_a_place_where_the_object_leaves_is_not_the_one_to_paint(rolled: CommandLine) -> None:
     """What is left of a ball at the picture's border, and one that is whole and has a hole."""
     path = Path("workspace/ball/manifest.json")
@@ -286,7 +311,7 @@ def test_segment_and_qc_rank_what_the_run_doubts_alike(rolled: CommandLine) -> N
     path.write_text(json.dumps(facts), encoding="utf-8")
     found = check(rolled)["problems"]
     assert [one["kinds"] for one in found] == [["confidence"]] * 2
-    lines = doubts({1: values}, {1: []}, (0, 15, FRAMES - 1), first_frame=0)
+    lines = doubts({1: values}, {1: []}, {1: (0, 15, FRAMES - 1)}, first_frame=0)
     named = [int(frame) for line in lines for frame in re.findall(r"near frame (\d+)", line)]
     assert [one["frame"] for one in found] == named == [26, 4]
 

@@ -173,3 +173,16 @@ def test_a_mask_that_was_lost_or_damaged_is_not_compared(masks: CommandLine) -> 
     Path("workspace/clip/masks/0000004.png").write_bytes(b"no picture")
     (one,) = worked(masks, "0=full.png", "8=cut.png", more=("--update",))["changed"]
     assert (one["start"], one["stop"], one["worst"]) == (5, 7, 5)
+
+
+def test_a_mask_of_other_objects_that_stays_says_nothing_of_this_one(masks: CommandLine) -> None:
+    """Where the mask that stays shows another object alone, this one may change, too."""
+    two, other = FULL.copy(), np.zeros_like(FULL)
+    two[54:62, 70:90] = other[54:62, 70:90] = 2
+    cut = np.where(FULL > CUT, 0, two).astype(np.uint8)
+    for name, mask in {"two": two, "other": other, "less": cut}.items():
+        paint(Path(f"{name}.png"), mask)
+    worked(masks, "0=two.png", "4=other.png")
+    found = worked(masks, "0=two.png", "4=other.png", "8=less.png", more=("--update",))
+    # frame 7 may change by 7/8 of the correction, not by 3/4
+    assert [(one["start"], one["stop"], one["worst"]) for one in found["changed"]] == [(6, 7, 6)]

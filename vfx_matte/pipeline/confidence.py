@@ -223,7 +223,7 @@ def uncertain_stretches(
 def doubts(
     confidence: Mapping[int, Sequence[int]],
     unseen: Mapping[int, Sequence[int]],
-    references: Collection[int],
+    references: Mapping[int, Collection[int]],
     *,
     first_frame: int,
     cuts: Collection[int] = (),
@@ -235,7 +235,7 @@ def doubts(
     Args:
         confidence: object id → per cent of each frame from `first_frame` on.
         unseen: object id → the frames of this run without it.
-        references: frames with a mask of the user.
+        references: object id → frames with a mask of the user, see `Manifest.references_of`.
         first_frame: the frame index of the first value.
         cuts: frames that begin a shot.
         number: what people call the frame with an index, see `Timeline.number`.
@@ -279,7 +279,7 @@ def doubts(
             seen[index - first_frame] = UNKNOWN
         doubtful = uncertain_stretches(
             seen,
-            references,
+            references.get(object_id, ()),
             first_frame=first_frame,
             cuts=cuts,
             is_leaving=functools.partial(in_sight.is_leaving, object_id),

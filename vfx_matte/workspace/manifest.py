@@ -285,6 +285,16 @@ class Manifest:
         """The frame indices that are done."""
         return set(itertools.chain.from_iterable(range(start, stop) for start, stop in self.done))
 
+    def references_of(self, object_id: int) -> tuple[int, ...]:
+        """The frames whose mask the user gave for an object, ascending: those that show it, and
+        those that are empty, where nothing is. On others it is predicted.
+        """
+        return tuple(
+            at
+            for at, record in sorted(self.references.items())
+            if object_id in record.objects or not record.objects
+        )
+
     def differences(self, other: Manifest) -> tuple[str, ...]:
         """What makes the masks of `other` differ from these, in words for people; empty when
         nothing does.

@@ -114,9 +114,11 @@ def check_masks(
     judged = {}
     small, leaving = {}, {}
     picture = clip.info.height, clip.info.width
-    painted, absent = frozenset(manifest.references), frames_left_empty(manifest)
+    absent = frames_left_empty(manifest)
     for object_id, measures in meter.objects.items():
         measures.separate(cuts)
+        # a mask that shows other objects alone says nothing of this one
+        painted = frozenset(manifest.references_of(object_id))
         judged[object_id] = judge_object(measures, shots)
         is_small = hardly_there(measures, picture)
         is_leaving = is_small & (measures.at_border > 0)
@@ -150,7 +152,7 @@ def check_masks(
         flagged=tuple(sorted({number(index) for finding, _ in found for index in finding.frames})),
         cuts=tuple(map(number, cuts)),
         shots_without_mask=tuple((number(shot.start), number(shot.stop)) for shot in unmasked),
-        references=tuple(map(number, sorted(painted))),
+        references=tuple(map(number, sorted(manifest.references))),
         problems=problems,
         fix_next=_fix_next(clip, problems, propagator, leaving),
         limits={
@@ -218,7 +220,7 @@ def _confidence(clip: SegmentedClip, cuts: Collection[int]) -> dict[int, tuple[f
         # where the run noted none, nothing is known of any frame
         values = manifest.confidence.get(object_id, (UNKNOWN,) * (manifest.stop - manifest.start))
         carried = path_confidence(
-            values, manifest.references, first_frame=manifest.start, cuts=cuts
+            values, manifest.references_of(object_id), first_frame=manifest.start, cuts=cuts
         )
         known[object_id] = (
             *before,
@@ -280,7 +282,8 @@ def _problem(
     small: Collection[int],
 ) -> Problem:
     # One sentence, whose reasons are told apart again where there is room for a list.
-    timeline, painted = clip.info.timeline, clip.store.manifest.references
+    timeline = clip.info.timeline
+    painted = clip.store.manifest.references_of(finding.object_id)
     what = "; ".join(describe(spot, measures, timeline.number) for spot in finding.spots)
     return Problem(
         rank=rank,

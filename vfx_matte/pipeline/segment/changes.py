@@ -74,7 +74,8 @@ def unexplained_changes(
     for object_id in made.objects:
         pieces = changes[object_id]
         sizes = {at: float(piece.area_px) for at, piece in pieces.items()}
-        expected = _expected(sizes, set(made.references) - set(changed), changed, made.cuts or ())
+        kept = set(made.references_of(object_id)) - set(changed)
+        expected = _expected(sizes, kept, changed, made.cuts or ())
         # in limits: 1 is the largest change that is still taken as explained
         beyond = {
             at: (sizes[at] - _TOLERANCE * expected[at]) / piece.limit_px if piece.limit_px else 0.0
@@ -170,7 +171,7 @@ def _expected(
 
     Args:
         changes: how much did, by frame.
-        kept: frames of references that stay.
+        kept: frames of references of the object that stay.
         changed: frames of those that came, went or are others.
         cuts: frames that begin a shot.
     """

@@ -336,7 +336,7 @@ def _notify_doubts(
     for line in doubts(
         manifest.confidence,
         {one: sorted(set(frames) - maskless) for one, frames in unseen.items()},
-        manifest.references,
+        {one: manifest.references_of(one) for one in manifest.objects},
         first_frame=manifest.start,
         cuts=manifest.cuts or (),
         number=manifest.timeline.number,
