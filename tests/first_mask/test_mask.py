@@ -451,6 +451,22 @@ def test_the_mask_may_come_from_the_propagated_one(project: CommandLine, painter
     assert "the propagated mask shows objects 1, 2" in ran.error
 
 
+def test_a_correction_says_what_it_took(project: CommandLine, painter: None) -> None:
+    before = project.mask(5) == 1
+    call = ("mask", "clip.mp4", "--at", "5", "--from", "propagated", "--object", "1", "-o", "m.png")
+    ran = project(*call, "--fg", "50,55")
+    gained = int((disc(50, 55) & ~before).sum())
+    assert f"(+{gained} px, -0 px)" in ran.stdout
+    assert "lost" not in ran.stderr
+    y, x = (int(values.mean()) for values in np.nonzero(before))
+    ran = project(*call, "--bg", f"{x},{y}", "--bg", f"{x},{y + 8}")
+    lost = int(((disc(x, y) | disc(x, y + 8)) & before).sum())
+    assert f"(+0 px, -{lost} px)" in ran.stdout
+    assert f"object 1 lost {lost / before.sum():.0%} of what it had" in ran.stderr
+    # a mask from scratch is no correction
+    assert "px, -" not in project("mask", "clip.mp4", "--fg", "50,55", "-o", "n.png").stdout
+
+
 def test_other_objects_of_a_propagated_mask_are_named_or_left_out(
     project: CommandLine, painter: None
 ) -> None:

@@ -137,9 +137,10 @@ def mask(
     # the path comes first, alone on its line, so that it can be copied
     paths([made.path])
     for one in made.objects:
+        changed = f" (+{one.gained} px, -{one.lost} px)" if one.gained or one.lost else ""
         say(
-            f"object {one.object_id}: {one.pixels} px, {one.share:.1%} of the picture, confidence"
-            f" {one.confidence:.0%}"
+            f"object {one.object_id}: {one.pixels} px{changed}, {one.share:.1%} of the picture,"
+            f" confidence {one.confidence:.0%}"
         )
     # objects often need the same advice; it is given once
     # a low confidence without advice still wants a look

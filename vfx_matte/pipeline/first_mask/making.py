@@ -42,6 +42,9 @@ from vfx_matte.references.reading import MaskPicture, read_references
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import clip_name
 
+# of an object: where a correction takes more off, it may have taken a head for the wall behind it
+_MUCH = 0.1
+
 
 def first_mask(
     clip: SourceClip,
@@ -93,7 +96,7 @@ def first_mask(
     )
     if request.alone:
         mask = _only(mask, answers)
-    return FirstMaskResult(number, mask, masked_objects(mask, answers), tuple(lines))
+    return FirstMaskResult(number, mask, masked_objects(mask, answers, before), tuple(lines))
 
 
 def save_first_mask(
@@ -170,22 +173,46 @@ def save_first_mask(
             reporter.notify(f"no preview: {error.message}")
             shown = None
     next_command = _next_command(clip, path, number, workspace=workspace, propagator=propagator)
-    return MaskResult(path, shown, mask, masked_objects(mask, answers), next_command)
+    objects = masked_objects(mask, answers, start.mask)
+    for one in objects:
+        had = one.pixels - one.gained + one.lost
+        if had and one.lost > _MUCH * had:
+            reporter.notify(
+                f"object {one.object_id} lost {one.lost / had:.0%} of what it had: if that is more"
+                " than you marked, put a mark of the other kind on what was right, or begin again"
+                " from the earlier mask with a stroke along the piece alone"
+            )
+    return MaskResult(path, shown, mask, objects, next_command)
 
 
-def masked_objects(mask: Mask, answers: dict[int, Answer]) -> tuple[MaskedObject, ...]:
-    """Every object that was found, with its area in the mask that resulted."""
-    counts = {object_id: int((mask == object_id).sum()) for object_id in answers}
-    return tuple(
-        MaskedObject(
-            object_id,
-            counts[object_id],
-            counts[object_id] / mask.size,
-            answer.confidence,
-            answer.advice,
+def masked_objects(
+    mask: Mask, answers: dict[int, Answer], before: Mask | None = None
+) -> tuple[MaskedObject, ...]:
+    """Every object that was found, with its area in the mask that resulted, and how far that is
+    from the mask `before`, where it was in that.
+    """
+    found = []
+    for object_id, answer in answers.items():
+        own = mask == object_id
+        had = own if before is None else before == object_id
+        pixels = int(np.count_nonzero(own))
+        gained, lost = (
+            (int(np.count_nonzero(own & ~had)), int(np.count_nonzero(had & ~own)))
+            if had.any()
+            else (0, 0)
         )
-        for object_id, answer in answers.items()
-    )
+        found.append(
+            MaskedObject(
+                object_id,
+                pixels,
+                pixels / mask.size,
+                answer.confidence,
+                answer.advice,
+                gained,
+                lost,
+            )
+        )
+    return tuple(found)
 
 
 def _only(mask: Mask, answers: Mapping[int, Answer]) -> Mask:

@@ -85,6 +85,10 @@ class MaskedObject:
     """0 … 1; below 0.5 it should be looked at."""
     advice: str
     """What would help, in a sentence; "" where nothing is in doubt."""
+    gained: int = 0
+    """Pixels that it has and had not in the mask to begin with; 0 where it is new."""
+    lost: int = 0
+    """Pixels that it had there and has no more."""
 
     @property
     def is_unsure(self) -> bool:
