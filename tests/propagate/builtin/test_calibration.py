@@ -212,3 +212,26 @@ def test_past_the_middle_every_other_pixel_is_matched(monkeypatch: pytest.Monkey
     for index in range(1, 6):
         propagator.step(scene(index)[0])
     assert matched == [1, 1, 1, 2, 2]
+
+
+def test_a_walk_that_goes_on_to_a_reference_is_not_calibrated_as_one_that_leads_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run that was stopped between them begins with the second one."""
+    learned: list[dict[int, int] | None] = []
+    real = builtin_propagator.BuiltinPropagator._calibrate
+
+    def watched(self: builtin_propagator.BuiltinPropagator) -> None:
+        learned.append(self._attended)
+        real(self)
+
+    monkeypatch.setattr(builtin_propagator.BuiltinPropagator, "_calibrate", watched)
+    propagator = open_propagator("builtin", num_objects=1, network=Knows())
+    assert isinstance(propagator, SelectiveMemory)
+    for index in (2, 8):
+        propagator.remember(*scene(index))
+    walks = {0: 0, 1: -6}, {0: 0, 1: 6}, {0: 6, 1: 0}, {0: -6, 1: 0}
+    for walk in walks:
+        propagator.attend(walk)
+        propagator.step(*scene(2))
+    assert learned == [walks[0], walks[1], walks[3]]

@@ -189,7 +189,12 @@ class BuiltinPropagator:
 
     def attend(self, references: Mapping[int, int]) -> None:
         """Study only these references from now on; see `SelectiveMemory.attend`."""
-        if self._attended is None or self._attended.keys() != references.keys():
+        # the network is read otherwise beyond all references (`_judge`), whatever walk came before
+        if (
+            self._attended is None
+            or self._attended.keys() != references.keys()
+            or _goes_on(self._attended) != _goes_on(references)
+        ):
             self._appearance = None
         self._attended = dict(references)
         self.forget_temporary()
@@ -315,7 +320,7 @@ class BuiltinPropagator:
         boxes = [cv2.boundingRect((mask >= 0.5).astype(np.uint8)) for mask in masks]
         extent = min(box[3] for box in boxes), min(box[2] for box in boxes)
         # what the layers taught holds between references; beyond them all it is one word of two
-        if self._attended is not None and any(ahead > 0 for ahead in self._attended.values()):
+        if self._attended is not None and _goes_on(self._attended):
             return 0.0, learn(lessons, extent), True
         return network_share(seen, index), learn(lessons, extent, weight=BEYOND), True
 
@@ -605,6 +610,11 @@ class BuiltinPropagator:
             small.gray,
             self._beside.submit(start_walk, frame, objects, given, anchors, appearance),
         )
+
+
+def _goes_on(references: Mapping[int, int]) -> bool:
+    """Whether a walk goes on to another reference. references: see `SelectiveMemory.attend`."""
+    return any(ahead > 0 for ahead in references.values())
 
 
 def completed_future(value: T) -> Future[T]:
