@@ -196,13 +196,15 @@ def test_a_mask_is_read_once_and_only_where_it_has_to_be_known() -> None:
     assert len(read) == len(set(read)) == 120
 
 
-def test_a_run_says_of_what_leaves_that_it_leaves(
-    cli: CommandLine,
-    make_clip: Callable[..., Path],
-    take: Callable[..., Path],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def twenty_frames(make_clip: Callable[..., Path], take: Callable[..., Path]) -> None:
     take(make_clip("clip.mp4", pts=tuple(range(0, 20 * 512, 512)), time_base=Fraction(1, 15360)))
+
+
+@pytest.mark.usefixtures("twenty_frames")
+def test_a_run_says_of_what_leaves_that_it_leaves(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mask = np.zeros((64, 96), np.uint8)
     mask[16:48, 48:] = 1
     paint(Path("m.png"), mask)
@@ -224,13 +226,10 @@ def test_a_run_says_of_what_leaves_that_it_leaves(
     )
 
 
+@pytest.mark.usefixtures("twenty_frames")
 def test_a_run_keeps_confidence_and_names_the_doubtful_frames(
-    cli: CommandLine,
-    make_clip: Callable[..., Path],
-    take: Callable[..., Path],
-    monkeypatch: pytest.MonkeyPatch,
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take(make_clip("clip.mp4", pts=tuple(range(0, 20 * 512, 512)), time_base=Fraction(1, 15360)))
     mask = np.zeros((64, 96), np.uint8)
     mask[16:48, 8:32] = 1
     paint(Path("m.png"), mask)

@@ -1,6 +1,7 @@
 # ruff: noqa: ANN401
-"""The served studio, with an engine that computes nothing or with the real one on a small clip, and
-the browser that opens its page.
+"""Fixtures that serve the studio and open its page in a browser.
+
+The studio's engine is either a fake one, which computes nothing, or the real one on a small clip.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -140,9 +140,7 @@ def touches_border(inside: Bools) -> bool:
     Args:
         inside: bool (H, W), the object.
     """
-    reach = max(1, round(_BORDER_SHARE * inside.shape[1]))
-    sides = inside[:reach], inside[-reach:], inside[:, :reach], inside[:, -reach:]
-    return any(side.any() for side in sides)
+    return any(strip.any() for strip in _border(inside))
 
 
 def sights(mask: Mask) -> dict[int, Sight]:
@@ -153,7 +151,15 @@ def sights(mask: Mask) -> dict[int, Sight]:
     """
     counts = cv2.calcHist([mask], [0], None, [256], [0, 256]).ravel()
     found = (np.flatnonzero(counts[1:]) + 1).tolist()
-    return {one: Sight(int(counts[one]), touches_border(mask == one)) for one in found}
+    # one look at the border for all objects: whole frames are compared with none of them
+    at_border = {one for strip in _border(mask) for one in np.unique(strip).tolist()}
+    return {one: Sight(int(counts[one]), one in at_border) for one in found}
+
+
+def _border(picture: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    """The strips along the four sides of (H, W) in which an object touches the border."""
+    reach = max(1, round(_BORDER_SHARE * picture.shape[1]))
+    return picture[:reach], picture[-reach:], picture[:, :reach], picture[:, -reach:]
 
 
 def filling(mask: Mask, object_id: int, image: Image) -> Filling:

@@ -457,8 +457,9 @@ def refuse_to_replace(kept: Path, output: Path, what: str) -> None:
 
 
 def refuse_foreign(output: Path, *, is_ours: Callable[[Path], bool], maker: str) -> None:
-    """Refuse to replace a file that was not made here; an empty one is a name that a script has
-    reserved.
+    """Refuse to replace a file that this program has not made.
+
+    An empty file may be replaced: a script made it to keep the name for our output.
 
     Args:
         output: the file to be written.

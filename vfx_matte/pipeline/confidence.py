@@ -136,10 +136,13 @@ class ObjectsInSight:
         self._usual: dict[int, float] = {}
         self._picture = (1, 1)
 
-    def note(self, index: int, mask: Mask) -> None:
-        """Keep what a frame shows, so that its mask need not be read again."""
+    def note(self, index: int, mask: Mask) -> Collection[int]:
+        """Keep what a frame shows, so that its mask need not be read again; returns the objects
+        that are on it.
+        """
         self._picture = mask.shape[0], mask.shape[1]
         self._frames[index] = sights(mask)
+        return self._frames[index].keys()
 
     def is_small(self, object_id: int, index: int) -> bool:
         """Whether an object is hardly there, see `hardly_there`."""
@@ -187,14 +190,14 @@ def uncertain_stretches(
 ) -> list[Stretch]:
     """Find the uncertain frames of one object, as stretches.
 
-    The other arguments are those of `path_confidence`, which decides. Gaps of a few frames are
-    bridged, and stretches of one or two frames left out.
+    `path_confidence` decides. Gaps of a few frames are bridged, and stretches of one or two frames
+    left out.
 
     Args:
-        confidence: as the others.
-        references: as the others.
-        first_frame: as the others.
-        cuts: as the others.
+        confidence: as for `path_confidence`.
+        references: as for `path_confidence`.
+        first_frame: as for `path_confidence`.
+        cuts: as for `path_confidence`.
         is_leaving: whether the object is hardly there, at the picture's border; such frames do not
             count.
         is_little: whether a frame may show a part of the object only; another one is the one to

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vfx_matte.blas_threads import one_blas_thread
 from vfx_matte.errors import MaskError, StoppedError
-from vfx_matte.masks import Mask, hex_color, object_ids
+from vfx_matte.masks import Mask, hex_color
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.confidence import ObjectsInSight, doubts
 from vfx_matte.pipeline.next_steps import workspace_option
@@ -388,9 +388,8 @@ def _save_all(
             run.note_confidence(one.frame_index, confidence)
             soft = numbers.soft(one.probabilities) if run.is_soft else None
             run.save_mask(one.frame_index, mask, soft)
-            in_sight.note(one.frame_index, mask)
             # counted apart from confidence, which speaks of a mask that is there
-            for object_id in unseen.keys() - set(object_ids(mask)):
+            for object_id in unseen.keys() - in_sight.note(one.frame_index, mask):
                 unseen[object_id].append(one.frame_index)
             reporter.saved(one.frame_index)
             step()

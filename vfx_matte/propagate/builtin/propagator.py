@@ -469,7 +469,9 @@ class BuiltinPropagator:
         """How often the network has looked before the frame that comes; None when it does not look
         there.
         """
-        every = LOOKS_EVERY if not self._worth_looking else FAR_LOOKS_EVERY if self._is_far() else 1
+        every = LOOKS_EVERY
+        if self._worth_looking:
+            every = FAR_LOOKS_EVERY if self._is_far else 1
         return self._steps // every if self._steps % every == 1 % every else None
 
     @property
@@ -478,8 +480,9 @@ class BuiltinPropagator:
         another reference shows.
         """
         appearance = self._appearance
-        return appearance is not None and appearance.several and not self._is_far()
+        return appearance is not None and appearance.several and not self._is_far
 
+    @property
     def _is_far(self) -> bool:
         """Whether the walk is nearer to a reference ahead, of all objects, than to its own: there
         the walk that comes from that one counts more.
