@@ -211,11 +211,20 @@ def _sureness(
 
 def print_sureness(pairs: Sequence[tuple[float, float]]) -> None:
     """Print how well confidence tells bad frames. pairs: see `Measured`."""
+    if not pairs:
+        print("confidence: no frame is scored")
+        return
     sure, true = (np.array(values) for values in zip(*pairs, strict=True))
     low = sure < LOW_CONFIDENCE
+    # values that are all equal have no ranks
+    correlation = (
+        f"rank correlation with J {float(spearmanr(sure, true).statistic):.2f}"
+        if np.ptp(sure) > 0 and np.ptp(true) > 0
+        else f"no rank correlation, as {'J' if np.ptp(sure) > 0 else 'it'} is the same everywhere"
+    )
     print(
-        f"confidence: rank correlation with J {float(spearmanr(sure, true).statistic):.2f}; below"
-        f" {LOW_CONFIDENCE} % are {low.sum()} of {low.size} frames ({low.mean():.0%})"
+        f"confidence: {correlation}; below {LOW_CONFIDENCE} % are {low.sum()} of {low.size} frames"
+        f" ({low.mean():.0%})"
     )
     for bad in (0.6, 0.7):
         print(f"  of {(true < bad).sum()} frames with J < {bad}: {(low & (true < bad)).sum()}")

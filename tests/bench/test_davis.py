@@ -287,6 +287,16 @@ def test_how_well_confidence_tells_bad_frames(
         "  of 2 frames with J < 0.7: 2",
         "  of those below, J < 0.7 in 67%",
     ]
+    # without an order there is no correlation
+    for pairs, words in {
+        ((95, 0.9), (70, 0.9)): "no rank correlation, as J is the same everywhere; below 78 % are"
+        " 1 of 2 frames (50%)",
+        ((95, 0.9), (95, 0.8)): "no rank correlation, as it is the same everywhere; below 78 % are"
+        " 0 of 2 frames (0%)",
+        (): "no frame is scored",
+    }.items():
+        tool.print_sureness(pairs)
+        assert capsys.readouterr().out.splitlines()[0] == f"confidence: {words}"
     # the frames that count, of both sequences: neither the first nor the last
     said = bench(single, "--confidence").stdout
     assert f"of {sum(LENGTH.values()) - 2 * len(LENGTH)} frames" in said

@@ -6,6 +6,7 @@ Where it is about files and objects, a method stands in that paints what it is t
 from __future__ import annotations
 
 import itertools
+import json
 import shlex
 import shutil
 from collections.abc import Callable
@@ -465,6 +466,41 @@ def test_a_correction_says_what_it_took(project: CommandLine, painter: None) -> 
     assert f"object 1 lost {lost / before.sum():.0%} of what it had" in ran.stderr
     # a mask from scratch is no correction
     assert "px, -" not in project("mask", "clip.mp4", "--fg", "50,55", "-o", "n.png").stdout
+
+
+def test_the_next_command_names_every_mask_that_waits(here: CommandLine) -> None:
+    """Those of this clip that were made since it was segmented, and nothing else in the folder."""
+
+    def made(at: int, name: str, clip: str = "clip.mp4", *more: str) -> list[str]:
+        call = ("mask", clip, "--at", str(at), "--fg", "50,30", "-o", name, *more)
+        words = shlex.split(here(*call).stdout.splitlines()[-1].removeprefix("next: "))
+        return [word for word in words[3:] if "png" in word]
+
+    paint(Path("painted.png"), two_objects())
+    Path("broken.png").write_bytes(b"no picture")
+    shutil.copy("clip.mp4", "other.mp4")
+    assert made(3, "a.png") == ["3=a.png"]
+    assert made(0, "z.png") == ["0=z.png", "3=a.png"]
+    # of one frame the one that was just made
+    assert made(3, "b.png") == ["0=z.png", "3=b.png"]
+    assert made(1, "o.png", "other.mp4") == ["1=o.png"]
+    # a folder has its own
+    assert made(5, "in/c.png") == ["5=in/c.png"]
+    work = ("segment", "clip.mp4", "--propagator", "fake")
+    here(*work, "--mask", "0=z.png", "--mask", "3=b.png")
+    # what the run did without, although it was there, does not come back
+    assert made(8, "d.png") == ["0=z.png", "3=b.png", "8=d.png"]
+    assert made(10, "e.png") == ["0=z.png", "3=b.png", "8=d.png", "10=e.png"]
+    fix = json.loads(here("suggest", "--json", "-k", "1").stdout)["segment_command"]
+    assert "8=d.png" in shlex.split(fix)
+    masks = [word for pair in ("0=z.png", "8=d.png", "10=e.png") for word in ("--mask", pair)]
+    here(*work, *masks, "--update")
+    assert made(8, "d.png", "clip.mp4", "--object", "1") == ["0=z.png", "8=d.png", "10=e.png"]
+    # the masks that were given are gone: then those count that are later than the run
+    for name in ("z.png", "d.png", "e.png"):
+        Path(name).unlink()
+    assert "6=f.png" in made(6, "f.png")
+    assert not {"3=b.png", "3=a.png"} & set(made(6, "f.png"))
 
 
 def test_other_objects_of_a_propagated_mask_are_named_or_left_out(

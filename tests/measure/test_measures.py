@@ -280,8 +280,29 @@ def test_a_piece_changes_sides_where_the_mask_changes_and_the_picture_does_not()
     assert found.sides[3] > 0.03
     judged = judge_object(measured(list(cut), moving=True), [range(8)])["sides"]
     assert np.flatnonzero(judged.severity > 1).tolist() == [5]
-    lines = describe(Spot(5, "sides", 2.0, 0.11, 0.0), measured(list(cut), moving=True))
+    found = measured(list(cut), moving=True)
+    lines = describe(Spot(5, "sides", 2.0, 0.11, 0.0), found)
     assert lines == "loses a piece, 11 % of its area, though the picture there stays the same"
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (1.0, "100 % of its area"),
+        (1.004, "100 % of its area"),
+        (1.01, "1.0 times the area that is left of it"),
+        (3.95, "4.0 times the area that is left of it"),
+    ],
+)
+def test_what_is_lost_of_an_object_that_is_all_but_gone_is_no_percentage(
+    part: float, words: str
+) -> None:
+    found = ObjectMeasures.unknown(8)
+    found.sides[5] = -part
+    lost = describe(Spot(5, "sides", 2.0, part, 0.0), found)
+    assert lost == f"loses a piece, {words}, though the picture there stays the same"
+    flicker = describe(Spot(5, "flicker", 2.0, part, 0.004), found)
+    assert flicker == f"flickers: {words} changes on this frame alone (usually 0.4 %)"
 
 
 def test_pieces_that_change_sides_are_no_trembling_edges_nor_what_the_picture_changes() -> None:

@@ -254,6 +254,13 @@ def test_a_mask_of_another_object_alone_is_none_of_this_one(rolled: CommandLine)
     hole, doubt = sorted(check(rolled)["problems"], key=lambda one: one["frame"])
     assert hole["frame"] in (25, 26, 27)
     assert "is your own" not in hole["do"]
+    # a mask of the ball is what such a frame lacks
+    put(40, halved(40))
+    put(45, halved(45))
+    worst = check(rolled)
+    assert worst["fix_next"]["frame"] == worst["problems"][0]["frame"] == 45
+    put(40, scene(40)[1])
+    put(45, scene(45)[1])
     assert doubt["kinds"] == ["confidence"]
     # what is wrong there is carried on over frame 45
     assert (doubt["start"], doubt["stop"]) == (40, FRAMES)

@@ -235,6 +235,35 @@ def test_a_reference_that_shows_fewer_objects_than_were_found_is_named_by_its_ow
     assert "0=m.png" in shlex.split(ask(rolled, "-k", "1")["segment_command"])
 
 
+def test_a_frame_whose_mask_shows_another_object_alone_can_be_suggested(
+    rolled: CommandLine,
+) -> None:
+    """Nothing of the ball is known from there."""
+    path = Path("workspace/ball/manifest.json")
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts["objects"]["2"] = [0, 128, 0]
+    given = facts["references"]["0"]
+    both, other = ({"1": [128, 0, 0], "2": [0, 128, 0]}, {"2": [0, 128, 0]})
+    facts["references"]["0"] = {**given, "objects": both}
+    for index in OTHER_LOOK:
+        facts["references"][str(index)] = {**given, "objects": other}
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    found = ask(rolled, "-k", "1")
+    assert frames(found)[0] in OTHER_LOOK
+    assert found["references"] == [0]
+    # where each mask is of some objects alone, these are what there is to compare with
+    facts["references"]["0"] = {**given, "objects": {"1": [128, 0, 0]}}
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    found = ask(rolled, "-k", "1")
+    assert found["references"] == [0, *OTHER_LOOK]
+    assert frames(found)[0] not in found["references"]
+    # one that is empty says of all that they are not there
+    for index in OTHER_LOOK:
+        facts["references"][str(index)] = {**given, "objects": {}}
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    assert not set(frames(ask(rolled, "-k", "8"))) & set(OTHER_LOOK)
+
+
 # ---------------------------------------------------------------- the contact sheet
 
 

@@ -186,3 +186,35 @@ def test_a_mask_of_other_objects_that_stays_says_nothing_of_this_one(masks: Comm
     found = worked(masks, "0=two.png", "4=other.png", "8=less.png", more=("--update",))
     # frame 7 may change by 7/8 of the correction, not by 3/4
     assert [(one["start"], one["stop"], one["worst"]) for one in found["changed"]] == [(6, 7, 6)]
+
+
+def test_a_new_mask_of_other_objects_alone_explains_nothing_of_this_one(
+    masks: CommandLine,
+) -> None:
+    """The fake propagator forgets what the nearest mask lacks; so frames are given by hand."""
+    two, less, other = FULL.copy(), CUT.copy(), np.zeros_like(FULL)
+    two[54:62, 70:90] = less[54:62, 70:90] = other[54:62, 70:90] = 2
+    paint(Path("two.png"), two)
+    paint(Path("other.png"), other)
+
+    def named(*new: str, made: Gray) -> list[tuple[int, int]]:
+        worked(masks, "0=two.png", more=("--fresh",))
+        earlier = Workspace(Path("workspace")).clip(Path("clip.mp4")).manifest()
+        worked(masks, "0=two.png", *new, more=("--update",))
+        workspace = Workspace(Path("workspace")).clip(Path("clip.mp4"))
+        after = workspace.manifest()
+        assert earlier is not None
+        assert after is not None
+        for index in range(1, 12):
+            replaced(index, two, "masks.previous")
+            replaced(index, made)
+        found = changes.unexplained_changes(earlier, after, workspace)
+        return [(one.object_id, one.worst) for one in found]
+
+    assert [one for one, _ in named("8=other.png", made=less)] == [1]
+    # one that shows it, or has nothing at all, does
+    paint(Path("less.png"), less)
+    assert (1, 8) not in named("8=less.png", made=less)
+    # and what the other one took from it is the other one's
+    taken = np.where(FULL > CUT, 2, less).astype(np.uint8)
+    assert [one for one, _ in named("8=other.png", made=taken) if one == 1] == []

@@ -76,7 +76,8 @@ LEFT_OUT = {
 """Module → why nobody at the page is told what it says."""
 
 FINDINGS = (
-    "MEASURES", "advise", "_advise_to_repair", "_advise_on_small", "_area_jump", "_usually",
+    "MEASURES", "advise", "_advise_to_repair", "_advise_on_small", "_area_jump", "_of_area",
+    "_usually",
 )  # fmt: skip
 """What in measure/registry.py words a finding."""
 
@@ -193,8 +194,10 @@ def test_no_text_is_translated_twice() -> None:
 SPELL = Speller(as_typed)
 SAID = {
     "lost 21 % of its area against the frames before; flickers: 6.0 % of its area changes on this"
-    " frame alone (usually 0.5 %)": "面积比之前的帧减少了 21 %；闪烁：仅此一帧就有 6.0 % 的面积变化"
-    " （通常 0.5 %）",
+    " frame alone (usually 0.5 %)": "面积比之前的帧减少了 21 %；闪烁：仅此一帧就有其面积的 6.0 % "
+    "发生变化 （通常 0.5 %）",
+    "loses a piece, 4.0 times the area that is left of it, though the picture there stays the"
+    " same": "缺少一块，为其剩余面积的 4.0 倍，而那里的画面没有变化",
     "has 2 holes without an edge in the picture, 3.0 % of its area (usually 0.0 %)": "有 2 个空洞，"
     "画面在其边缘处没有轮廓，占其面积的 3.0 % （通常 0.0 %）",
     SPELL(f"render with {option('fill_holes', 200)}, or paint a mask on frame 7"): "请用"

@@ -250,6 +250,13 @@ def _percent(part: float) -> str:
     return f"{shown:.0f} %" if abs(shown) >= 10 else f"{shown:.1f} %"
 
 
+def _of_area(part: float) -> str:
+    """An area that changes, as a part of the object's, which may be next to nothing by then."""
+    if round(100 * float(part)) > 100:
+        return f"{float(part):.1f} times the area that is left of it"
+    return f"{_percent(part)} of its area"
+
+
 def _count(number: float, word: str) -> str:
     return f"{number:.0f} {word}{'' if number == 1 else 's'}"
 
@@ -293,7 +300,7 @@ MEASURES: Mapping[Kind, QcMeasure] = {
         title="a piece changes sides",
         reason=lambda spot, measures, _: (
             f"{'takes in' if measures.sides[spot.frame] > 0 else 'loses'} a piece,"
-            f" {_percent(spot.value)} of its area, though the picture there stays the same"
+            f" {_of_area(spot.value)}, though the picture there stays the same"
         ),
         rule=Rule(1, 0.01),
         series=lambda measures, _s, _p: np.abs(measures.sides),
@@ -368,8 +375,7 @@ MEASURES: Mapping[Kind, QcMeasure] = {
     "flicker": QcMeasure(
         title="flicker",
         reason=lambda spot, _m, _n: (
-            f"flickers: {_percent(spot.value)} of its area changes on this frame alone"
-            f" {_usually(spot)}"
+            f"flickers: {_of_area(spot.value)} changes on this frame alone {_usually(spot)}"
         ),
         rule=Rule(1, 0.05),
         series=lambda measures, _s, _p: _judged_part(measures.flicker_px, measures),

@@ -6,6 +6,7 @@ Commands are named as records of `vfx_matte.wording`; the door spells them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -17,10 +18,11 @@ from vfx_matte.first_mask import Marks
 from vfx_matte.first_mask.methods import AUTO
 from vfx_matte.masks import Palette, object_ids
 from vfx_matte.media.sequence import is_sequence
-from vfx_matte.pipeline.clip import GAPS_SETTING, SegmentedClip
+from vfx_matte.pipeline.clip import GAPS_SETTING, SegmentedClip, SourceClip
 from vfx_matte.pipeline.propagator import PropagatorOptions, repeated_settings
 from vfx_matte.references.files import parse_color_argument
 from vfx_matte.references.flat_colors import SAME
+from vfx_matte.references.painting import noted_masks
 from vfx_matte.timeline import Timeline
 from vfx_matte.wording import Value, command
 from vfx_matte.workspace import ClipWorkspace, Manifest, ReferenceRecord, clip_name
@@ -67,16 +69,50 @@ def mask_name(clip: Path, number: int) -> str:
 
 
 def use_mask_command(
-    clip: Path, mask: Path, number: int, timeline: Timeline, *, workspace: Path
+    clip: Path, masks: Mapping[int, str], timeline: Timeline, *, workspace: Path
 ) -> str:
-    """The command that propagates the mask of the frame with this number through a clip."""
-    # of the first frame the shortest way to say it
+    """The command that propagates masks, files by frame number, through a clip."""
+    # of the first frame alone the shortest way to say it
     reference: Options = (
-        {"first_mask": str(mask)}
-        if number == timeline.first_number
-        else {"mask": f"{number}={mask}"}
+        {"first_mask": masks[timeline.first_number]}
+        if set(masks) == {timeline.first_number}
+        else {"mask": [f"{number}={mask}" for number, mask in sorted(masks.items())]}
     )
     return command("segment", clip, **reference, **workspace_option(workspace))
+
+
+def waiting_masks(clip: SourceClip | SegmentedClip, folder: Path) -> dict[int, str]:
+    """Masks that were made for a clip and not segmented with yet: files by frame number.
+
+    Those of a segmented clip are the ones that are later than every mask which the last run was
+    given: an earlier one was made before that run, which did without it.
+
+    Args:
+        clip: the clip.
+        folder: where they are looked for.
+    """
+    after_ns = 0
+    if isinstance(clip, SegmentedClip):
+        manifest = clip.store.manifest
+        used = (
+            given_file(clip.info.path, record, clip.workspace)
+            for record in manifest.references.values()
+        )
+        dates = [file.stat().st_mtime_ns for file in used if file is not None]
+        # masks may be made while a run is at work; of one whose own are gone its end is known
+        after_ns = max(dates, default=_nanoseconds(manifest.segmented_at))
+    timeline = clip.info.timeline
+    found = noted_masks(folder, clip_name(clip.info.path), after_ns=after_ns)
+    return {
+        number: str(path)
+        for number, path in sorted(found.items())
+        if 0 <= timeline.index_of(number) < len(timeline)
+    }
+
+
+def _nanoseconds(date: str) -> int:
+    """A manifest's date, as files have it; 0 where it has none."""
+    return int(datetime.fromisoformat(date).timestamp() * 10**9) if date else 0
 
 
 def mask_command(

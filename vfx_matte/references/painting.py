@@ -27,6 +27,8 @@ from vfx_matte.references.reading import MaskPicture, read_references
 
 # the keyword of the text chunk
 _NOTE_KEY = "vfx-matte"
+# a folder's latest files that are asked for their notes, 0.1 ms each
+_MOST_READ = 1000
 _LONGEST_NOTE = 4096
 # pixels; more do not change which value is the most frequent, and sorting them takes seconds
 _MOST_COUNTED = 20_000
@@ -238,3 +240,31 @@ def read_note(path: Path) -> dict[str, object]:
     except (OSError, SyntaxError, ValueError, RecursionError, Image.DecompressionBombError):
         return {}
     return note if isinstance(note, dict) else {}
+
+
+def noted_masks(folder: Path, clip: str, *, after_ns: int = 0) -> dict[int, Path]:
+    """The masks of a clip in a folder, by the number of the frame that each says it belongs to; of
+    several of one frame the latest.
+
+    Args:
+        folder: where they are looked for; not in folders in it.
+        clip: the clip's name, as in notes.
+        after_ns: only those that changed later, `st_mtime_ns`.
+    """
+    dated: list[tuple[int, Path]] = []
+    try:
+        for path in folder.glob("*.[pP][nN][gG]"):
+            changed_ns = path.stat().st_mtime_ns
+            if changed_ns > after_ns:
+                dated.append((changed_ns, path))
+    except OSError:
+        # a file that went away meanwhile, or a folder that cannot be read
+        pass
+    found = {}
+    # a folder of plates is not read as a whole
+    for _, path in sorted(dated)[-_MOST_READ:]:
+        note = read_note(path)
+        number = note.get("frame")
+        if note.get("clip") == clip and isinstance(number, int) and "preview" not in note:
+            found[number] = path
+    return found

@@ -295,6 +295,14 @@ class Manifest:
             if object_id in record.objects or not record.objects
         )
 
+    def references_of_all(self) -> tuple[int, ...]:
+        """The frames whose mask the user gave for every object, ascending."""
+        return tuple(
+            at
+            for at, record in sorted(self.references.items())
+            if set(record.objects) in (set(), set(self.objects))
+        )
+
     def differences(self, other: Manifest) -> tuple[str, ...]:
         """What makes the masks of `other` differ from these, in words for people; empty when
         nothing does.

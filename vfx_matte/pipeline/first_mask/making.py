@@ -25,7 +25,12 @@ from vfx_matte.pipeline.first_mask.records import (
 )
 from vfx_matte.pipeline.first_mask.salient_network import opened_network
 from vfx_matte.pipeline.frame_numbers import named_after
-from vfx_matte.pipeline.next_steps import mask_name, segment_command, use_mask_command
+from vfx_matte.pipeline.next_steps import (
+    mask_name,
+    segment_command,
+    use_mask_command,
+    waiting_masks,
+)
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.references.files import preview_path
@@ -391,13 +396,17 @@ def _frame_in_name(clip: SourceClip, path: Path) -> int | None:
 def _next_command(
     clip: SourceClip, path: Path, number: int, *, workspace: Path, propagator: PropagatorOptions
 ) -> str:
-    """The command that propagates a mask, with the references of the masks that the clip has."""
+    """The command that propagates a mask, with those that were made before and not segmented with
+    yet, and the references of the masks that the clip has.
+    """
     # notices about the masks are for those who use them
     try:
         segmented = open_segmented(clip.path, workspace=workspace, reporter=SilentReporter())
     except VfxMatteError:
-        return use_mask_command(clip.path, path, number, clip.info.timeline, workspace=workspace)
-    return segment_command(segmented, {number: str(path)}, propagator=propagator, update=True)
+        masks = waiting_masks(clip, path.parent) | {number: str(path)}
+        return use_mask_command(clip.path, masks, clip.info.timeline, workspace=workspace)
+    masks = waiting_masks(segmented, path.parent) | {number: str(path)}
+    return segment_command(segmented, masks, propagator=propagator, update=True)
 
 
 def _preview_output(clip: SourceClip, path: Path, reporter: Reporter) -> Path | None:

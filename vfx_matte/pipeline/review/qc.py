@@ -45,6 +45,7 @@ from vfx_matte.pipeline.next_steps import (
     mask_name,
     segment_command,
     since_start,
+    waiting_masks,
 )
 from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
@@ -305,13 +306,15 @@ def _fix_next(
     propagator: PropagatorOptions,
     leaving: Mapping[int, Collection[int]],
 ) -> FixNext | None:
-    """The frame of the first problem that a painted mask fixes; a frame that has one needs other
-    means, and one on which the object is leaving the picture (by object) teaches little.
+    """The frame of the first problem that a painted mask fixes; a frame that has one of this object
+    needs other means, and one on which the object is leaving the picture (by object) teaches
+    little.
     """
     path, timeline = clip.info.path, clip.info.timeline
     for problem in problems:
         number, index = problem.frame, timeline.index_of(problem.frame)
-        if index in clip.store.manifest.references or index in leaving[problem.object_id]:
+        painted = clip.store.manifest.references_of(problem.object_id)
+        if index in painted or index in leaving[problem.object_id]:
             continue
         mask, is_crossing = mask_name(path, number), "crossing" in problem.kinds
         reasons = "; ".join(problem.what.split("; ")[:_NAMED_REASONS])
@@ -324,7 +327,7 @@ def _fix_next(
             # Masks that were propagated over a cut are wrong as a whole: all are made again.
             segment_command=segment_command(
                 clip,
-                {number: mask},
+                waiting_masks(clip, Path()) | {number: mask},
                 propagator=propagator,
                 update=not is_crossing,
                 cuts="stop" if is_crossing else None,

@@ -32,6 +32,7 @@ from vfx_matte.pipeline.next_steps import (
     segment_command,
     since_start,
     tile_caption,
+    waiting_masks,
 )
 from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
@@ -211,7 +212,10 @@ def suggest_frames(
         considered=len(coverage),
         suggestions=rows,
         segment_command=segment_command(
-            clip, {row.frame: row.mask for row in rows}, propagator=propagator, update=True
+            clip,
+            waiting_masks(clip, Path()) | {row.frame: row.mask for row in rows},
+            propagator=propagator,
+            update=True,
         ),
         sheet=sheet,
     )
@@ -241,9 +245,10 @@ def _propagator(options: PropagatorOptions, manifest: Manifest, reporter: Report
 
 def _references(clip: SegmentedClip, limit: int, reporter: Reporter) -> list[int]:
     """The reference frames that have a mask in the workspace, ascending; at most `limit`, evenly
-    spaced.
+    spaced. Those that lack an object, which can be suggested, do not count beside others.
     """
-    known = sorted(clip.store.manifest.references)
+    manifest = clip.store.manifest
+    known = sorted(manifest.references_of_all() or manifest.references)
     here = [index for index in known if clip.mask(index) is not None]
     lost = [str(clip.info.timeline.number(index)) for index in known if index not in here]
     # Without one there is nothing to differ from; with some missing the rest still serves.
@@ -288,7 +293,7 @@ def _candidates(
     ):
         reporter.notify(line)
     # Reading a mask is cheap beside describing a frame, but not free: of a long clip some are read.
-    pool = sorted(done.difference(manifest.references))
+    pool = sorted(done.difference(manifest.references_of_all()))
     read = evenly(pool, MASKS_PER_CANDIDATE * limit)
     enough: dict[int, float] = {}
     with reporter.progress("read masks", len(read)) as step:

@@ -46,7 +46,8 @@ def unexplained_changes(
     nothing changes, and one that is new, at which as much changes as was corrected, the change is
     expected to grow evenly; beyond the last new one to stay. What exceeds that by more than
     OF_OBJECT of the object or OF_PICTURE of the picture was changed by the walk from the new mask,
-    or by what was learned from it, and may have been right.
+    or by what was learned from it, and may have been right. A mask that shows other objects alone
+    explains nothing of this one, but what those took from it or left to it.
 
     How much changed is the area of the largest connected piece that the object gained or lost.
     Frames on which one of both masks lacks the object are not named: of those that lost it the run
@@ -69,13 +70,20 @@ def unexplained_changes(
         return ()
     redone = sorted(affected_frames(earlier, made) & earlier.done_frames() & made.done_frames())
     compared = sorted({*evenly(redone, MOST_COMPARED), *(set(redone) & set(changed))})
-    changes = _changes(compared, made, workspace)
+    # of a mask that went away, what it showed
+    explaining = {
+        object_id: sorted(
+            {*earlier.references_of(object_id), *made.references_of(object_id)} & set(changed)
+        )
+        for object_id in made.objects
+    }
+    changes = _changes(compared, made, workspace, [one for one, at in explaining.items() if at])
     found = []
     for object_id in made.objects:
         pieces = changes[object_id]
         sizes = {at: float(piece.area_px) for at, piece in pieces.items()}
         kept = set(made.references_of(object_id)) - set(changed)
-        expected = _expected(sizes, kept, changed, made.cuts or ())
+        expected = _expected(sizes, kept, changed, explaining[object_id], made.cuts or ())
         # in limits: 1 is the largest change that is still taken as explained
         beyond = {
             at: (sizes[at] - _TOLERANCE * expected[at]) / piece.limit_px if piece.limit_px else 0.0
@@ -125,9 +133,16 @@ class _Piece(NamedTuple):
 
 
 def _changes(
-    compared: Sequence[int], made: Manifest, workspace: ClipWorkspace
+    compared: Sequence[int], made: Manifest, workspace: ClipWorkspace, shown: Collection[int]
 ) -> dict[int, dict[int, _Piece]]:
-    """How much of each object changed, by frame."""
+    """How much of each object changed, by frame.
+
+    Args:
+        compared: frame indices.
+        made: of the update.
+        workspace: where both generations of masks are.
+        shown: the objects of the new masks; what another one exchanges with them is theirs.
+    """
     changes: dict[int, dict[int, _Piece]] = {object_id: {} for object_id in made.objects}
     for at in compared:
         name = workspace.mask_path(made.timeline.number(at)).name
@@ -138,8 +153,10 @@ def _changes(
         except MaskError:
             continue
         old, new = _sampled(old), _sampled(load_mask(workspace.masks_folder / name))
+        theirs = np.isin(old, list(shown)) | np.isin(new, list(shown))
         for object_id, pieces in changes.items():
-            pieces[at] = _changed_piece(old == object_id, new == object_id)
+            counts = np.ones_like(theirs) if object_id in shown else ~theirs
+            pieces[at] = _changed_piece(old == object_id, new == object_id, counts)
     return changes
 
 
@@ -149,11 +166,13 @@ def _sampled(mask: Mask) -> Mask:
     return np.ascontiguousarray(mask[::step, ::step])
 
 
-def _changed_piece(old: Bools, new: Bools) -> _Piece:
-    """The largest piece by which two masks of an object differ, without what is thin."""
+def _changed_piece(old: Bools, new: Bools, counts: Bools) -> _Piece:
+    """The largest piece by which two masks of an object differ where it counts, without what is
+    thin.
+    """
     areas = int(np.count_nonzero(old)), int(np.count_nonzero(new))
     gained, lost = (
-        int(np.count_nonzero(largest_piece(one & ~other, max(areas))))
+        int(np.count_nonzero(largest_piece(one & ~other & counts, max(areas))))
         for one, other in ((new, old), (old, new))
     )
     limit = max(min(OF_OBJECT * max(areas), OF_PICTURE * old.size), _LEAST_OF_PICTURE * old.size)
@@ -165,6 +184,7 @@ def _expected(
     changes: Mapping[int, float],
     kept: Collection[int],
     changed: Collection[int],
+    explaining: Collection[int],
     cuts: Collection[int],
 ) -> dict[int, float]:
     """How much is expected to change on each frame, see `unexplained_changes`.
@@ -172,7 +192,8 @@ def _expected(
     Args:
         changes: how much did, by frame.
         kept: frames of references of the object that stay.
-        changed: frames of those that came, went or are others.
+        changed: frames of all references that came, went or are others.
+        explaining: those of them that show or showed the object, or are empty.
         cuts: frames that begin a shot.
     """
     # what is not expected to be anything is taken as it is
@@ -181,9 +202,14 @@ def _expected(
     for low, high in itertools.pairwise(edges):
         # within the shot: nothing is carried over a cut
         frames = [at for at in changes if low <= at < high]
-        given = [at for at in changed if low <= at < high]
+        given = [at for at in explaining if low <= at < high]
         # of a new mask that lies beyond the range nobody knows what it corrected
-        if not frames or not given or not set(given).issubset(changes):
+        if not frames or not set(given).issubset(changes):
+            continue
+        if not given:
+            # masks of others alone are no reason
+            if any(low <= at < high for at in changed):
+                expected.update(dict.fromkeys(frames, 0.0))
             continue
         known = {at: 0.0 for at in kept if low <= at < high} | {at: changes[at] for at in given}
         places = sorted(known)

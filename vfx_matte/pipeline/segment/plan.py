@@ -135,11 +135,7 @@ def affected_frames(earlier: Manifest, plan: Manifest) -> set[int]:
         return set(range(plan.start, plan.stop))
     changed = changed_references(earlier, plan)
     # walks begin anew on references that show every object, and do not pass empty ones
-    boundaries = [
-        at
-        for at, record in plan.references.items()
-        if at not in changed and set(record.objects) in (set(), set(plan.objects))
-    ]
+    boundaries = [at for at in plan.references_of_all() if at not in changed]
     return influenced(changed, boundaries, start=plan.start, stop=plan.stop, cuts=plan.cuts or ())
 
 
