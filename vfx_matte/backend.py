@@ -14,7 +14,7 @@ import importlib.util
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from enum import Enum
 from functools import cache
 from types import ModuleType
@@ -263,6 +263,25 @@ def both(
     with ThreadPoolExecutor(1, thread_name_prefix="vfx-matte side by side") as pool:
         beside = pool.submit(other)
         return one(), beside.result()
+
+
+def begun(work: Callable[[], Result]) -> Callable[[], Result]:
+    """Begin a call in a thread.
+
+    Returns:
+        A function that waits for the result, or raises what the call raised.
+    """
+    result: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(work())
+        except BaseException as error:  # handed to the one who waits, who raises it
+            result.set_exception(error)
+
+    # a daemon: Ctrl-C ends the program without waiting for a long clip to be read
+    threading.Thread(target=run, name="vfx-matte begun", daemon=True).start()
+    return result.result
 
 
 Region = tuple[slice, slice]

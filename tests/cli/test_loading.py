@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import subprocess
 import sys
+
+import pytest
+from support.command_line import CommandLine
+
+from vfx_matte.cli.loading import loading
 
 
 def test_cycles_are_looked_for_rarely_while_modules_load_and_as_usual_afterwards() -> None:
@@ -28,3 +35,67 @@ def test_cycles_are_looked_for_rarely_while_modules_load_and_as_usual_afterwards
         "assert gc.get_freeze_count() > 1000\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_command_that_imports_its_modules_looks_for_cycles_as_usual_afterwards() -> None:
+    usual, turn = gc.get_threshold(), sys.getswitchinterval()
+    with contextlib.suppress(ModuleNotFoundError), loading():
+        assert gc.get_threshold()[0] > 10 * usual[0]
+        assert sys.getswitchinterval() < turn
+        raise ModuleNotFoundError
+    assert gc.get_threshold() == usual
+    assert sys.getswitchinterval() == turn
+
+
+NOT_FOR_RENDERS = (
+    "pydantic",  # Typer reads options by it
+    "rich",  # tables, which --quiet does not print
+    "numpy.ma",
+    "scipy",
+    "numba",  # edges of the mask alone need no compiled loops
+    "httpx",
+    "OpenEXR",
+    "torch",
+    "vfx_matte.programs.registry",
+    "vfx_matte.propagate.driver",
+    "vfx_matte.web",
+)
+
+
+@pytest.mark.slow
+def test_a_render_loads_only_what_it_needs(project: CommandLine) -> None:
+    """Importing takes as long as rendering dozens of frames."""
+    script = (
+        "import sys\n"
+        "from vfx_matte.cli import main\n"
+        "words = ['greenback', 'clip.mp4', '--edges', 'median', '--quiet']\n"
+        "sys.argv = ['vfx-matte', *words]\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as ended:\n"
+        "    assert not ended.code\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=project.folder, check=True, capture_output=True
+    )
+    loaded = ran.stderr.decode().split()
+    assert "av" in loaded
+    assert [name for name in NOT_FOR_RENDERS if name in loaded] == []
+
+
+def test_options_are_read_without_typers_adapters(cli: CommandLine) -> None:
+    script = (
+        "import sys\n"
+        "from vfx_matte.cli import main\n"
+        "sys.argv = 'vfx-matte mask no.mp4 --fg 1,2 --fg 3,4 --object 2'.split()\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    assert 'pydantic' not in sys.modules\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=cli.folder, check=False, capture_output=True
+    )
+    assert ran.stderr.decode().startswith("error: there is no clip 'no.mp4'")
+    assert ran.returncode == 2

@@ -57,9 +57,12 @@ def test_duplicate_timestamps_are_mended(tmp_path: Path, notices: Notices) -> No
     assert numbers(path, notices) == list(range(12))
 
 
-def test_backwards_timestamps_keep_every_frame(tmp_path: Path, notices: Notices) -> None:
+@pytest.mark.parametrize("begins", [False, True])
+def test_backwards_timestamps_keep_every_frame(
+    begins: bool, tmp_path: Path, notices: Notices
+) -> None:
     path = retimed(write_clip(tmp_path / "a.mkv", options={"g": "100"}, **MILLISECONDS), {200: 40})
-    reader = open_clip(path, notify=notices)
+    reader = open_clip(path, notify=notices, begins=begins)
     assert len(reader.info.timeline) == 12
     assert sorted(number_of(frame.image) for frame in reader.frames()) == list(range(12))
     assert notices

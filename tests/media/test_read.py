@@ -126,6 +126,53 @@ def test_frame_i_is_frame_i(
     assert all(frame.time == reader.info.timeline[frame.index] for frame in part)
 
 
+def test_pictures_that_the_probe_has_decoded_are_read_once(
+    kind: tuple[Path, dict[str, Any], dict[str, Any]],
+    notices: Notices,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = open_clip(kind[0], notify=notices)
+    expected = [frame.picture for frame in plain.frames()]
+    opened, av_open = [], av.open
+
+    def counted(*args: Any, **options: Any) -> Any:  # noqa: ANN401
+        opened.append(args)
+        return av_open(*args, **options)
+
+    monkeypatch.setattr(av, "open", counted)
+    reader = open_clip(kind[0], notify=notices, begins=True)
+    assert reader.info == plain.info
+    probed = len(opened)
+    first = list(reader.frames())
+    assert len(opened) == probed
+    second = list(reader.frames())
+    assert len(opened) == probed + 1
+    for frames in (first, second):
+        assert [frame.index for frame in frames] == list(range(12))
+        pictures = [frame.picture for frame in frames]
+        assert all(planes_equal(*pair) for pair in zip(pictures, expected, strict=True))
+
+
+def test_a_begun_reading_serves_a_part_and_frames_beside_it(
+    make_clip: Make, notices: Notices
+) -> None:
+    path = make_clip("b-frames.mp4", pts=LATE, options={"bf": "3", "g": "5"})
+    reader = open_clip(path, notify=notices, begins=True)
+    pairs = zip(reader.frames(2, 12), reader.frames(0, 10), strict=True)
+    assert [(number_of(a.image), number_of(b.image)) for a, b in pairs] == [
+        (i + 2, i) for i in range(10)
+    ]
+
+
+def test_a_begun_reading_is_let_go_with_its_reader(make_clip: Make, notices: Notices) -> None:
+    reader = VideoReader(make_clip("vfr.mp4", **PHONE), notify=notices, begins=True)
+    assert reader._beginning is not None
+    coming = weakref.ref(reader._beginning._coming)
+    del reader
+    gc.collect()
+    assert coming() is None
+
+
 def test_pictures_show_what_was_put_in(make_clip: Make, notices: Notices) -> None:
     for pixel_format, codec in (
         ("yuv444p", "ffv1"),

@@ -154,6 +154,17 @@ def test_a_key_is_compared_with_the_frames_that_are_rendered(
     assert not [line for line in told if "on frame" in line]
 
 
+def test_other_keys_are_looked_at_only_where_the_key_does_not_suit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    red = np.full((40, 40, 3), (200, 30, 20), np.uint8)
+    subjects = {4: key.subject_chroma(red, np.ones((40, 40), np.uint8))}
+    assert key.check_key(subjects, (200, 30, 20)).alternative == "green"
+    monkeypatch.setattr(key, "farthest_key", Mock(side_effect=AssertionError("looked")))
+    suits = key.check_key(subjects, (0, 255, 0))
+    assert (suits.share, suits.alternative, suits.warning) == (0, None, "")
+
+
 def test_of_every_twelfth_the_first_frame_with_the_subject_is_compared_with_the_key(
     segmented: SegmentedClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,13 +10,13 @@ import math
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, cast, get_args, get_origin
+from typing import Annotated, Any, ClassVar, NoReturn, cast, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
@@ -54,6 +54,11 @@ class Program(TyperGroup):
     line with a hint.
     """
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  click's context
+        """Read the words of the command line up to the command."""
+        _read_without_adapters(self.get_params(ctx), {})
+        return super().parse_args(ctx, args)
+
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:  # noqa: ANN401  as Typer has it
         """Run and exit; with `standalone_mode` off, return."""
         words = args[0] if args else extra.get("args")
@@ -78,6 +83,9 @@ class OneValueEach(TyperCommand):
     for.
     """
 
+    parsers: ClassVar[Mapping[str, Callable[[str], object] | None]] = {}
+    """Parameter → what reads one text for it; a parameter without one is read by Typer."""
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  click's context
         """Read the words of the command line."""
         # not while a shell asks for completions, of words that nobody has finished
@@ -95,7 +103,47 @@ class OneValueEach(TyperCommand):
                     # -o and --output: the long one, which explains itself
                     name = max(param.opts, key=len)
                     raise BAD_REQUEST(f"{name} is given {times} times, and takes one value", ctx)
+        _read_without_adapters(self.get_params(ctx), self.parsers)
         return super().parse_args(ctx, args)
+
+
+def _read_without_adapters(
+    params: Sequence[Any], parsers: Mapping[str, Callable[[str], object] | None]
+) -> None:
+    """Have parameters read by our own parsers where they have one, and not at all where nothing is
+    given.
+
+    Typer makes an adapter for each of them by Pydantic, which takes longer to load than all other
+    modules of the command line together.
+
+    Args:
+        params: click's parameters of a command.
+        parsers: parameter → what reads one word for it.
+    """
+    for param in params:
+        by_typer = partial(type(param).process_value, param)
+        param.process_value = partial(_read, param, parsers.get(param.name), by_typer=by_typer)
+
+
+def _read(
+    param: Any,  # noqa: ANN401  click's parameter
+    parse: Callable[[str], object] | None,
+    context: Any,  # noqa: ANN401  click's context
+    words: Any,  # noqa: ANN401  one word, several, or None
+    *,
+    by_typer: Callable[[Any, Any], object],
+) -> object:
+    """The value of a parameter; `by_typer` where there is no parser, or what is missing is told."""
+    takes_several = param.multiple or param.nargs == -1
+    if param.required and param.value_is_missing(words):
+        return by_typer(context, words)
+    if words is None:
+        value: object = () if takes_several else None
+    elif parse is None:
+        return by_typer(context, words)
+    else:
+        value = [parse(word) for word in words] if takes_several else parse(words)
+    return value if param.callback is None else param.callback(context, param, value)
 
 
 def _near(given: str, meant: str) -> str:
@@ -382,7 +430,13 @@ def command(
         run.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
         run.__doc__ = function.__doc__
-        within.command(name=title, cls=OneValueEach)(run)
+
+        class Command(OneValueEach):
+            parsers: ClassVar = {
+                parameter.name: _declaration(parameter).parser for parameter in ordered
+            }
+
+        within.command(name=title, cls=Command)(run)
         return function
 
     return register
@@ -459,8 +513,7 @@ def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
     if get_origin(annotation) is not Annotated:
         return parameter
     # the plain types within Optional and list, however deep
-    kind, *metadata = get_args(annotation)
-    (info,) = (item for item in metadata if isinstance(item, (OptionInfo, ArgumentInfo)))
+    kind, info = get_args(annotation)[0], _declaration(parameter)
     kinds = {kind, *get_args(kind)}
     while inner := {part for known in kinds for part in get_args(known)} - kinds:
         kinds |= inner
@@ -481,6 +534,13 @@ def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
 
     info.parser, info.min, info.max = parse, None, None
     return parameter.replace(annotation=Annotated[kind, info])
+
+
+def _declaration(parameter: inspect.Parameter) -> OptionInfo | ArgumentInfo:
+    """What Typer is told of an option."""
+    _, *metadata = get_args(parameter.annotation)
+    (info,) = (item for item in metadata if isinstance(item, (OptionInfo, ArgumentInfo)))
+    return info
 
 
 _METAVARS: dict[type, str] = {int: "N", float: "NUMBER", Path: "PATH", str: "TEXT"}

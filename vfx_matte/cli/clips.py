@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vfx_matte.cli.app import RehearsedError, Session
+from vfx_matte.cli.loading import loading
 from vfx_matte.errors import UsageError
 from vfx_matte.timeline import parse_frames, parse_position, parse_rate
 from vfx_matte.wording import option
@@ -100,7 +103,8 @@ def clip_path(session: Session, clip: Path | None) -> Path:
     Raises:
         VfxMatteError: there is none.
     """
-    from vfx_matte.pipeline.clip import find_clip
+    with loading():
+        from vfx_matte.pipeline.clip import find_clip
 
     # all that can be told of a command line without its clip has been told by now
     if session.rehearses:
@@ -156,12 +160,30 @@ def segmented_clip(session: Session, clip: Path | None) -> SegmentedClip:
     Raises:
         WorkspaceError: it was not segmented, or not to the end.
     """
+    return _opened(session, clip_path(session, clip))
+
+
+def opening_clip(session: Session, clip: Path | None) -> Callable[[], SegmentedClip]:
+    """Begin to open the clip that is meant together with its masks, to read it from its beginning.
+
+    Returns:
+        A function that waits until it is open, and raises as `segmented_clip` does. Until then a
+        command imports what it works with: FFmpeg opens a file without Python.
+    """
+    path = clip_path(session, clip)
+    from vfx_matte.backend import begun
+
+    return begun(partial(_opened, session, path, begins=True))
+
+
+def _opened(session: Session, path: Path, *, begins: bool = False) -> SegmentedClip:
     from vfx_matte.pipeline.clip import open_segmented
 
-    path, settings = clip_path(session, clip), session.settings
+    settings = session.settings
     return open_segmented(
         path,
         workspace=settings.paths.workspace,
         ignore_alpha=settings.clip.ignore_alpha,
+        begins=begins,
         reporter=session,
     )

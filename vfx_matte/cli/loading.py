@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _USUAL = gc.get_threshold()
 _OBJECTS_BEFORE_A_LOOK = 100_000
+_USUAL_TURN_SECONDS = sys.getswitchinterval()
+_TURN_SECONDS = 0.0005
 
 
 def begin_loading() -> None:
@@ -27,3 +32,20 @@ def end_loading() -> None:
         return
     gc.freeze()
     gc.set_threshold(*_USUAL)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """While a command imports what it works with: cycles are looked for rarely, and a thread that
+    opens the clip meanwhile gets the interpreter as soon as it wants it.
+
+    Such a thread needs it for a moment between two calls of FFmpeg. It would wait for it ten times
+    as long as usual, as imports do not give it up by themselves.
+    """
+    begin_loading()
+    sys.setswitchinterval(_TURN_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(_USUAL_TURN_SECONDS)
+        gc.set_threshold(*_USUAL)

@@ -22,6 +22,7 @@ def open_clip(
     fps: Fraction | None = None,
     gaps: str = "hold",
     ignore_alpha: bool = False,
+    begins: bool = False,
 ) -> ClipReader:
     """Open a video file, a folder of pictures or a numbered pattern such as plate.%04d.png.
 
@@ -33,6 +34,7 @@ def open_clip(
         gaps: what stands for missing numbers of an image sequence, see `find_sequence`; without
             meaning for a video.
         ignore_alpha: the clip's own alpha takes no part; frames are opaque.
+        begins: whether a video is going to be read from its beginning at once, see `VideoReader`.
 
     Raises:
         UsageError: for `fps` of a video, and as `find_sequence` does.
@@ -48,7 +50,7 @@ def open_clip(
             f"{option('fps', str(fps))} is for image sequences only",
             hint="a video keeps its own time",
         )
-    return VideoReader(path, notify=notify, ignore_alpha=ignore_alpha)
+    return VideoReader(path, notify=notify, ignore_alpha=ignore_alpha, begins=begins)
 
 
 def describe_rate(timeline: Timeline) -> str:

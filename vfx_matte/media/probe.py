@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +44,12 @@ from vfx_matte.media.stated import (
 )
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 from vfx_matte.timeline import Repairs, Timeline, repair
+
+Decoded = tuple[av.VideoFrame, Fraction | None]
+"""A picture as it was decoded, and the shape of its pixels, None where it is not said."""
+
+Decode = Callable[[int | None], Generator[Decoded, None, None]]
+"""Decodes a stream from its beginning: that of a number, or None = the first real one."""
 
 # FFmpeg's AVFieldOrder: which field is coded first, and which is shown first
 FIELD_ORDERS = {0: "unknown", 1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
@@ -233,17 +241,19 @@ def video_stream_of(
     raise MediaError(f"{str(path)!r} has no video", hint="give a file with a picture track")
 
 
-def probe(path: Path, *, notify: Notify) -> ClipInfo:
+def probe(path: Path, *, notify: Notify, pictures_of: Decode | None = None) -> ClipInfo:
     """Read a clip's facts and count its frames.
 
     Args:
         path: a video file.
         notify: receives one line for each thing that had to be mended or is left out.
+        pictures_of: decodes it in another way than `decode` does, such as one that keeps pictures.
 
     Raises:
         MediaError: when the file is missing, damaged or has no video frames.
     """
-    info = _probe(path, notify=notify, most_packets=None)
+    decoder = pictures_of or partial(_decode_stream, path)
+    info = _probe(path, decoder, notify=notify, most_packets=None)
     assert info is not None
     return info
 
@@ -262,10 +272,17 @@ def probe_beginning(path: Path) -> ClipInfo | None:
     Raises:
         MediaError: when the file is missing, damaged or has no video frames.
     """
-    return _probe(path, notify=lambda _: None, most_packets=_BEGINNING_PACKETS)
+    decoder = partial(_decode_stream, path)
+    return _probe(path, decoder, notify=lambda _: None, most_packets=_BEGINNING_PACKETS)
 
 
-def _probe(path: Path, *, notify: Notify, most_packets: int | None) -> ClipInfo | None:
+def _decode_stream(path: Path, stream: int | None) -> Generator[Decoded, None, None]:
+    return decode(path, stream=stream)
+
+
+def _probe(
+    path: Path, pictures_of: Decode, *, notify: Notify, most_packets: int | None
+) -> ClipInfo | None:
     """Read a clip's facts, from all packets or from the first pictures' alone; None where these do
     not tell.
     """
@@ -276,6 +293,9 @@ def _probe(path: Path, *, notify: Notify, most_packets: int | None) -> ClipInfo 
         chosen = film_of(container, path, notify=notify)
         film = video_stream_of(container, path).index if chosen is None else chosen
         is_at_start = chosen is None and all(each.type != "data" for each in container.streams)
+        # while FFmpeg decodes other threads run; between packets that are read they are waited for
+        pictures = pictures_of(chosen)
+        beginning = list(itertools.islice(pictures, 1))
         if is_at_start:
             stated = stated_timecode(container)
             said = _Said.of(container, film, path, most_packets)
@@ -290,7 +310,10 @@ def _probe(path: Path, *, notify: Notify, most_packets: int | None) -> ClipInfo 
     if most_packets is not None and not (packets.reliable and len(packets.pts) > _MOST_MOVED):
         return None
     # what the first picture says, and, where packets have no times to trust, all of them
-    first, first_aspect, decoded, field_order = _decode_facts(path, packets)
+    with closing(pictures):
+        first, first_aspect, decoded, field_order = _decode_facts(
+            path, itertools.chain(beginning, pictures), packets
+        )
     timeline, repairs, keyframes = packets.timeline(), Repairs(), packets.keyframes
     if not packets.reliable:
         timeline, repairs = repair(
@@ -610,7 +633,7 @@ def _order(
 
 
 def _decode_facts(
-    path: Path, packets: _Packets
+    path: Path, pictures: Iterable[Decoded], packets: _Packets
 ) -> tuple[av.VideoFrame, Fraction | None, list[int | None], str]:
     """The first decoded frame, its pixel shape, raw timestamps and the field order.
 
@@ -621,7 +644,7 @@ def _decode_facts(
     shape: Fraction | None = None
     stamps: list[int | None] = []
     wanted = EXAMINED_FRAMES if needs_frames(packets.codec, packets.field_order) else 1
-    for frame, aspect in decode(path, stream=packets.stream_index):
+    for frame, aspect in pictures:
         shape = shape if examined else aspect
         stamps.append(frame.pts)
         if len(examined) < wanted:
@@ -638,7 +661,7 @@ def _decode_facts(
 
 def decode(
     path: Path, *, stream: int | None = None, from_key: int | None = None, threads: int = 0
-) -> Iterator[tuple[av.VideoFrame, Fraction | None]]:
+) -> Generator[Decoded, None, None]:
     """Decode the video stream in display order; damaged packets are passed over.
 
     Args:

@@ -347,6 +347,7 @@ def open_source(
     usual_fps: Fraction | None = None,
     gaps: str = "hold",
     ignore_alpha: bool = False,
+    begins: bool = False,
     reporter: Reporter,
 ) -> SourceClip:
     """Open a clip.
@@ -357,6 +358,7 @@ def open_source(
         usual_fps: the rate of sequences when `fps` is None; not for videos.
         gaps: what stands for missing numbers of a sequence: "hold", "black" or "error".
         ignore_alpha: read it as opaque.
+        begins: whether it is going to be read from its beginning at once, see `VideoReader`.
         reporter: receives notices.
 
     Raises:
@@ -366,12 +368,24 @@ def open_source(
     """
     # an own rate given for a video is an error there; the usual one is meant for sequences alone
     rate = fps or (usual_fps if is_sequence(path) else None)
-    reader = open_clip(path, fps=rate, gaps=gaps, ignore_alpha=ignore_alpha, notify=reporter.notify)
+    reader = open_clip(
+        path,
+        fps=rate,
+        gaps=gaps,
+        ignore_alpha=ignore_alpha,
+        begins=begins,
+        notify=reporter.notify,
+    )
     return SourceClip(path, reader, reporter.notify)
 
 
 def open_segmented(
-    path: Path, *, workspace: Path, ignore_alpha: bool = False, reporter: Reporter
+    path: Path,
+    *,
+    workspace: Path,
+    ignore_alpha: bool = False,
+    begins: bool = False,
+    reporter: Reporter,
 ) -> SegmentedClip:
     """Open a clip together with its masks.
 
@@ -379,6 +393,7 @@ def open_segmented(
         path: the clip.
         workspace: the folder for results.
         ignore_alpha: read the clip as opaque.
+        begins: as for `open_source`.
         reporter: receives notices, such as that the masks are not complete.
 
     Raises:
@@ -395,7 +410,9 @@ def open_segmented(
     # as it was segmented: another rate or filling of gaps would be another timeline
     fps = store.manifest.timeline.average_fps if is_sequence(path) else None
     gaps = str(store.manifest.settings.get(GAPS_SETTING, "hold"))
-    clip = open_source(path, fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=reporter)
+    clip = open_source(
+        path, fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, begins=begins, reporter=reporter
+    )
     # the same bytes with another timeline, as another version of the program may read them
     if clip.info.timeline != store.manifest.timeline:
         raise WorkspaceError(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import PART, Clip, Output, Span, segmented_clip, span
+from vfx_matte.cli.clips import PART, Clip, Output, Span, opening_clip, span
+from vfx_matte.cli.loading import loading
 from vfx_matte.settings.options import (
     AlphaSettings,
     EncodeSettings,
@@ -116,12 +117,12 @@ def greenback(
     span: Span,
 ) -> None:
     """Render the subject over a key colour: greenback.mp4."""
-    from vfx_matte.pipeline.render.renders import render_greenback
-
     check(session, settings, rendering.render, settings)
-    result = render_greenback(
-        segmented_clip(session, clip), settings, rendering.request(session, span), reporter=session
-    )
+    opened = opening_clip(session, clip)
+    with loading():
+        from vfx_matte.pipeline.render.renders import render_greenback
+    request = rendering.request(session, span)
+    result = render_greenback(opened(), settings, request, reporter=session)
     show_results(session, [result])
 
 
@@ -137,12 +138,12 @@ def maskvideo(
     """Render the masks as a video: maskvideo.mkv, lossless; -o x.mov, -o FOLDER/%07d.png, or
     %07d.exr for layers.
     """
-    from vfx_matte.pipeline.render.renders import render_maskvideos
-
     check(session, settings, rendering.render)
-    results = render_maskvideos(
-        segmented_clip(session, clip), settings, rendering.request(session, span), reporter=session
-    )
+    opened = opening_clip(session, clip)
+    with loading():
+        from vfx_matte.pipeline.render.renders import render_maskvideos
+    request = rendering.request(session, span)
+    results = render_maskvideos(opened(), settings, request, reporter=session)
     show_results(session, results)
 
 
@@ -158,12 +159,12 @@ def alpha(
     """Cut the subject out with alpha: alpha.mov (ProRes 4444); -o x.webm, or -o FOLDER for PNG
     files.
     """
-    from vfx_matte.pipeline.render.renders import render_alpha
-
     check(session, settings, rendering.render)
-    result = render_alpha(
-        segmented_clip(session, clip), settings, rendering.request(session, span), reporter=session
-    )
+    opened = opening_clip(session, clip)
+    with loading():
+        from vfx_matte.pipeline.render.renders import render_alpha
+    request = rendering.request(session, span)
+    result = render_alpha(opened(), settings, request, reporter=session)
     show_results(session, [result])
 
 
@@ -177,12 +178,12 @@ def overlay(
     span: Span,
 ) -> None:
     """Tint every object with its colour, to look at: out-NAME.mp4."""
-    from vfx_matte.pipeline.render.renders import render_overlay
-
     check(session, settings, rendering.render)
-    result = render_overlay(
-        segmented_clip(session, clip), settings, rendering.request(session, span), reporter=session
-    )
+    opened = opening_clip(session, clip)
+    with loading():
+        from vfx_matte.pipeline.render.renders import render_overlay
+    request = rendering.request(session, span)
+    result = render_overlay(opened(), settings, request, reporter=session)
     show_results(session, [result])
 
 

@@ -7,24 +7,23 @@ one's size and layout (`readers.uniform`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
-from vfx_matte.backend import Notify
+from vfx_matte.backend import Notify, begun
 from vfx_matte.errors import InputError, MediaError
 from vfx_matte.files.fingerprint import Watch
 from vfx_matte.media.frames import Frame, check_frame, check_range
 from vfx_matte.media.pixels import Orientation
-from vfx_matte.media.probe import ClipInfo, decode, probe
+from vfx_matte.media.probe import ClipInfo, Decoded, decode, probe
+from vfx_matte.media.readers.fields import EXAMINED_FRAMES
 from vfx_matte.media.readers.uniform import fit_picture
 from vfx_matte.wording import option
-
-Decoded = tuple[av.VideoFrame, Fraction | None]
-"""A picture as it was decoded, and the shape of its pixels, None where it is not said."""
 
 # 16 frames of 4K with 10 bits, 120 of HD with 8: most groups of pictures are decoded once
 REVERSE_BUFFER_BYTES = 384 * 2**20
@@ -122,6 +121,42 @@ def require_unchanged(path: Path, watch: Watch) -> None:
         )
 
 
+class _Beginning:
+    """The pictures of a clip from its first one on, decoded for its probe and kept for who reads.
+
+    To open a file and to decode its first picture takes as long as to make dozens of frames. It is
+    begun in a thread, beside the counting of packets.
+    """
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        self._path, self._threads = path, threads
+        pictures = decode(path, threads=threads)
+        self._coming, self._first = pictures, begun(lambda: list(itertools.islice(pictures, 1)))
+        self._kept: list[Iterator[Decoded]] = []
+
+    def pictures(self, stream: int | None) -> Generator[Decoded, None, None]:
+        """Decode for the probe."""
+        if stream is not None:
+            yield from decode(self._path, stream=stream, threads=self._threads)
+            return
+        seen: list[Decoded] = []
+        self._kept = [itertools.chain(seen, self._coming)]
+        for picture in itertools.chain(self._first(), self._coming):
+            # a clip whose packets have no times is decoded to its end, and is too much to keep
+            if len(seen) < EXAMINED_FRAMES:
+                seen.append(picture)
+            else:
+                self._kept.clear()
+            yield picture
+
+    def take(self) -> Iterator[Decoded] | None:
+        """All pictures, for the first who asks."""
+        try:
+            return self._kept.pop()
+        except IndexError:
+            return None
+
+
 class VideoReader:
     """Reads a video file.
 
@@ -136,6 +171,7 @@ class VideoReader:
         info: ClipInfo | None = None,
         threads: int = 0,
         ignore_alpha: bool = False,
+        begins: bool = False,
     ) -> None:
         """Open a clip.
 
@@ -145,12 +181,17 @@ class VideoReader:
             info: a known probe result, to save counting again.
             threads: decoder threads, 0 = by cores.
             ignore_alpha: the clip's own alpha takes no part.
+            begins: whether the first one who reads from the beginning gets the pictures that the
+                probe has begun to decode. Until then the file is open, and its decoder at work.
 
         Raises:
             MediaError: when it cannot be read.
         """
+        self._beginning = _Beginning(path, threads=threads) if begins else None
         watch = Watch([path]) if path.is_file() else None  # before: a probe may take long
-        self._info = info or probe(path, notify=notify)
+        self._info = info or probe(
+            path, notify=notify, pictures_of=self._beginning.pictures if self._beginning else None
+        )
         self._watch = watch or watch_files(path, [path])
         if ignore_alpha:
             self._info = replace(self._info, has_alpha=False)
@@ -300,5 +341,7 @@ class VideoReader:
                 yield index, decoded
 
     def _decode(self, from_key: int | None) -> Iterator[Decoded]:
+        if from_key is None and self._beginning and (pictures := self._beginning.take()):
+            return pictures
         info = self._info
         return decode(info.path, stream=info.video_stream, from_key=from_key, threads=self._threads)

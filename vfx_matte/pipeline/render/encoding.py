@@ -17,7 +17,6 @@ from vfx_matte.media.writers.trial import encoder_problem
 from vfx_matte.picture import ColorTags, PixelLayout
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import fits_channels
-from vfx_matte.programs.registry import COMMON, program_named
 from vfx_matte.settings.options import EncodeSettings, RenderSettings
 from vfx_matte.wording import command, option
 
@@ -68,6 +67,8 @@ def check_encoding(encode: EncodeSettings, render: RenderSettings) -> None:
         UsageError: a program without a record, or an encoder that no kind of file takes.
     """
     if render.target:
+        from vfx_matte.programs.registry import program_named
+
         program_named(render.target)
     if encode.codec is not None and encode.codec not in _ENCODERS:
         raise unknown_choice("codec", encode.codec, _ENCODERS)
@@ -107,6 +108,9 @@ def encoding_for(
     """
     if not encode.target:
         return output or folder / usual, encode
+    # the records of programs take as long to load as a clip to open, and most renders need none
+    from vfx_matte.programs.registry import COMMON, program_named
+
     # Where it goes, and what the program would rather have.
     program = program_named(encode.target)
     record, depth = program.encodings[kind], info.layout.bit_depth
@@ -202,7 +206,11 @@ def mask_style(style: str, *, encode: EncodeOptions, objects: tuple[int, ...]) -
     """
     if style != "auto":
         return style
+    if not encode.target:
+        return "luma"
+    from vfx_matte.programs.registry import program_named
+
     # rgb is worth its channels for two or three objects only
-    wanted = program_named(encode.target).encodings["maskvideo"].style if encode.target else ""
+    wanted = program_named(encode.target).encodings["maskvideo"].style
     fits = wanted != "rgb" or (len(objects) > 1 and fits_channels(objects))
     return wanted if wanted and fits else "luma"

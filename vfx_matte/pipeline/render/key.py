@@ -58,7 +58,9 @@ class KeyCheck:
     """The index of that frame."""
 
     alternative: str | None
-    """The colour that is farthest from the subject; None when the subject has that one, too."""
+    """The colour that is farthest from the subject, where the key does not suit; None when the
+    subject has that one, too.
+    """
 
     @property
     def warning(self) -> str:
@@ -235,6 +237,8 @@ def check_key(subjects: dict[int, Chroma], key: RGB) -> KeyCheck:
     # the worst frame counts, not the mean: a hole of a second is seen in any clip
     shares = {index: near_share(subject, key) for index, subject in subjects.items()}
     frame = max(shares, key=lambda index: shares[index])
+    if shares[frame] < TOLERATED_SHARE:
+        return KeyCheck(key, shares[frame], frame, None)
     # a way out is named only where the other key is clear of the subject on every frame
     other = farthest_key(list(subjects.values()))
     is_clear = (
