@@ -307,12 +307,19 @@ def bounding_box(
     # only the rows that hold something are searched for columns
     columns = to_numpy(module.flatnonzero(array[int(rows[0]) : int(rows[-1]) + 1].max(axis=0)))
 
-    def span(indices: Array, size: int, multiple: int) -> slice:
-        start = max(0, int(indices[0]) - margin_px)
-        stop = min(size, int(indices[-1]) + 1 + margin_px)
-        return slice(start // multiple * multiple, min(size, -(-stop // multiple) * multiple))
+    down, across = (
+        widened_span(int(found[0]), int(found[-1]) + 1, size, margin_px=margin_px, step=multiple)
+        for found, size, multiple in zip((rows, columns), array.shape, step, strict=True)
+    )
+    return down, across
 
-    return span(rows, array.shape[0], step[0]), span(columns, array.shape[1], step[1])
+
+def widened_span(start: int, stop: int, size: int, *, margin_px: int, step: int) -> slice:
+    """A stretch of `size` rows or columns with a margin on both sides, then outwards to multiples
+    of `step`; it never leaves the `size`.
+    """
+    start, stop = max(0, start - margin_px), min(size, stop + margin_px)
+    return slice(start // step * step, min(size, -(-stop // step) * step))
 
 
 def box_sum(binary: Array, size_px: int) -> Array:

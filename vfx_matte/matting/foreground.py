@@ -11,7 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vfx_matte.backend import Array, Region, bounding_box, box_mean, enlarged, shrunk, xp
+from vfx_matte.backend import (
+    Array,
+    Region,
+    bounding_box,
+    box_mean,
+    enlarged,
+    shrunk,
+    widened_span,
+    xp,
+)
 from vfx_matte.masks import Matte
 from vfx_matte.matting import compiled
 from vfx_matte.matting.planes import alpha_in, block_scale, footprint_means, with_color_planes
@@ -61,39 +70,25 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
     """
     require_same_size(picture, matte.alpha)
     # sizes are powers of two, as levels are: larger frames begin with larger blocks
-    soft = ((matte.alpha != 0) & (matte.alpha != matte.full)).view(np.uint8)
     scale = block_scale(picture)
     block_px = max(2 * scale, 1 << max(picture.layout.chroma_shift))
-    region = bounding_box(soft, margin_px=REACH_PX * scale, step=(8 * scale, 8 * scale))
+    region = _around_soft(matte, REACH_PX * scale, 8 * scale)
     if region is None:
         return picture
+    reach, x, y = OUTWARDS_PX * scale // block_px, *picture.layout.chroma_shift
+    # samples that are not square are left to the arrays
+    if compiled.usable(matte.alpha) and x == y:
+        return _compiled_foreground(picture, matte, region, block_px, reach)
     alpha = alpha_in(matte, region)
     # alpha's levels are found once for all planes; `near` says where samples are replaced
     levels = _levels(shrunk(alpha, block_px))
-    near = (
-        box_mean(
-            shrunk(soft[region].astype(np.float32), block_px),
-            2 * (OUTWARDS_PX * scale // block_px) + 1,
-        )
-        > 0
-    )
+    soft = ((matte.alpha[region] != 0) & (matte.alpha[region] != matte.full)).astype(np.float32)
+    near = box_mean(shrunk(soft, block_px), 2 * reach + 1) > 0
 
     # each plane at its own size: chroma that is subsampled is not guessed at more places
     def clean_plane(index: int) -> Array:
         plane, shift = picture.planes[index], picture.layout.plane_shift(index)
         part = subsampled(region, shift)
-        # samples that are not square are left to the arrays
-        if compiled.usable(plane) and shift[0] == shift[1]:
-            return _clean_compiled(
-                plane,
-                part,
-                alpha=alpha,
-                shift=shift[0],
-                near=near,
-                levels=levels,
-                block_px=block_px,
-                peak=picture.layout.full,
-            )
         image, weight = _unit(plane[part], picture.layout.full), footprint_means(alpha, shift)
         sides = _colors(_to_blocks(image, shift, block_px, levels[0].alpha.shape), levels)
         colors = [_at_samples(side, shift, block_px, weight.shape) for side in sides]
@@ -112,52 +107,43 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
     return with_color_planes(picture, clean_plane, on=matte.alpha)
 
 
-def _clean_compiled(
-    plane: Array,
-    part: Region,
-    *,
-    alpha: Array,
-    shift: int,
-    near: Array,
-    levels: list[_Level],
-    block_px: int,
-    peak: int,
-) -> Array:
-    """What `clean_plane` gives, in fewer steps.
+def _around_soft(matte: Matte, margin_px: int, step: int) -> Region | None:
+    """The part of a frame where colours are looked for: as `bounding_box` of what is soft."""
+    if not compiled.usable(matte.alpha):
+        soft = ((matte.alpha != 0) & (matte.alpha != matte.full)).view(np.uint8)
+        return bounding_box(soft, margin_px=margin_px, step=(step, step))
+    from vfx_matte.matting.compiled.subject import soft_box
 
-    Args:
-        plane: a whole plane, whose samples are halved `shift` times in both directions.
-        part: its samples in the region.
-        alpha: of the region.
-        shift: see there.
-        near: where samples are replaced, bool on the blocks.
-        levels: of alpha.
-        block_px: side of the finest blocks.
-        peak: the code of 1.
-    """
-    from vfx_matte.matting.compiled.subject import block_means, replace_soft, solve_windows
-
-    inside, result, factor = np.ascontiguousarray(plane[part]), plane.copy(), block_px >> shift
-    image = block_means(inside, factor, peak, levels[0].alpha.shape)
-    moments = [(image, levels[0].alpha * image)]
-    for _ in levels[1:]:
-        moments.append((shrunk(moments[-1][0], 2), shrunk(moments[-1][1], 2)))
-    # coarse to fine: the coarsest level leans on grey, each other one on the level before
-    front, back = np.full((2, *moments[-1][0].shape), 0.5, np.float32)
-    for number, (level, (colors, weighted)) in enumerate(
-        zip(reversed(levels), reversed(moments), strict=True)
-    ):
-        if number:
-            front, back = (
-                np.ascontiguousarray(enlarged(side, 2, colors.shape)) for side in (front, back)
-            )
-        solve_windows(colors, weighted, level.mean, level.squared, TIGHTNESS, front, back)
-    cleaned = inside.copy()
-    replace_soft(
-        inside, alpha, shift, near.astype(np.float32), front, back, factor, peak, DAMPING, cleaned
+    found = soft_box(matte.alpha, matte.full)
+    if found is None:
+        return None
+    rows, columns = (
+        widened_span(*span, size, margin_px=margin_px, step=step)
+        for span, size in zip((found[:2], found[2:]), matte.alpha.shape, strict=True)
     )
-    result[part] = cleaned
-    return result
+    return rows, columns
+
+
+def _compiled_foreground(
+    picture: Picture, matte: Matte, region: Region, block_px: int, reach: int
+) -> Picture:
+    """What `estimate_foreground` gives, in fewer steps; samples are replaced `reach` blocks around
+    a soft one.
+    """
+    from vfx_matte.matting.compiled.subject import clean, find_levels
+
+    levels = find_levels(
+        matte.alpha, matte.full, region, block_px=block_px, reach=reach, most=LEVELS
+    )
+
+    def clean_plane(index: int) -> Array:
+        shift, _ = picture.layout.plane_shift(index)
+        return clean(
+            picture.planes[index], levels, shift=shift, peak=picture.layout.full,
+            tight=TIGHTNESS, damping=DAMPING,
+        )  # fmt: skip
+
+    return with_color_planes(picture, clean_plane, on=matte.alpha)
 
 
 def _unit(plane: Array, peak: int) -> Array:

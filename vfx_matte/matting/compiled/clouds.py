@@ -12,6 +12,12 @@ F = np.float32
 MOMENTS = 10
 """Of every side: its weight, weighted colours (3) and their weighted products (6)."""
 
+MODEL = 10
+"""Numbers of the model of a block, see `LocalColors.model`."""
+
+AT_ONCE = 64
+"""Blocks that are modelled together."""
+
 LUMA = (0.2126, 0.7152, 0.0722)
 """As `local_colors.luma` weighs."""
 
@@ -231,10 +237,9 @@ def _models(
     columns = np.zeros((3, across * numbers), np.float64)
     upto = np.zeros((3, (across + 2 * halves.max() + 1) * numbers), np.float64)
     total = np.empty(across * numbers, np.float32)
-    # the same number of all blocks of a row beside each other, so that several blocks are modelled
-    # with one instruction
-    rows, color = np.empty((numbers, across), np.float32), np.empty((3, across), np.float32)
-    found = np.empty((10, across), np.float32)
+    # some blocks at once, all their numbers at distances that the compiler knows: it sees that no
+    # result is a number that is still to be read
+    given, found = np.zeros(23 * AT_ONCE, np.float32), np.empty(12 * AT_ONCE, np.float32)
     for i in range(down):
         for k in range(3):
             half, sums = halves[k], columns[k]
@@ -248,16 +253,21 @@ def _models(
                 for at in range(sums.size):
                     sums[at] += np.float64(new[at]) - np.float64(old[at])
         _along_the_row(columns, halves, shares, upto, total)
-        for j in range(across):
-            for m in range(numbers):
-                rows[m, j] = total[j * numbers + m]
-            for m in range(3):
-                color[m, j] = base[i, j, m]
-        _model_row(rows, color, noise, per_sure, is_last, found, alpha[i], sure[i])
-        if is_last:
-            for j in range(across):
-                for m in range(10):
-                    model[i, j, m] = found[m, j]
+        for start in range(0, across, AT_ONCE):
+            count = min(AT_ONCE, across - start)
+            some = total[start * numbers : (start + count) * numbers]
+            for c in range(count):
+                for m in range(numbers):
+                    given[m * AT_ONCE + c] = some[c * numbers + m]
+                for m in range(3):
+                    given[(numbers + m) * AT_ONCE + c] = base[i, start + c, m]
+            _model_some(given, noise, per_sure, found)
+            alpha[i, start : start + count] = found[10 * AT_ONCE : 10 * AT_ONCE + count]
+            sure[i, start : start + count] = found[11 * AT_ONCE : 11 * AT_ONCE + count]
+            if is_last:
+                for c in range(count):
+                    for m in range(MODEL):
+                        model[i, start + c, m] = found[m * AT_ONCE + c]
 
 
 @compiled
@@ -302,45 +312,47 @@ def _along_the_row(columns: Array, halves: Array, shares: Array, upto: Array, to
 
 
 @compiled
-def _model_row(
-    rows: Array,
-    color: Array,
-    noise: np.float32,
-    per_sure: np.float32,
-    is_last: bool,
-    model: Array,
-    alpha: Array,
-    sure: Array,
-) -> None:
-    """The models of a row of blocks, float32 (10, w), and what they say of these.
+def _model_some(given: Array, noise: np.float32, per_sure: np.float32, found: Array) -> None:
+    """The models of AT_ONCE blocks, and what they say of these.
 
     Args:
-        rows: the moments of both sides around every block, float32 (20, w).
-        color: the mean colour of every block, float32 (3, w).
+        given: the moments of both sides around every block and its mean colour, float32 (23 · n,).
         noise: variance that every colour has at least.
         per_sure: 1 / the squared distance of the means from which on a model is sure.
-        is_last: whether more than `alpha` and `sure` is wanted.
-        model: changed where it is, but for the mean of alpha around.
-        alpha: changed.
-        sure: changed.
+        found: float32 (12 · n,), changed: the model, but for the mean of alpha around, alpha and
+            how sure that is.
     """
     tiny, half, two = F(1e-9), F(0.5), F(2)
-    for j in range(alpha.size):
+    for j in range(AT_ONCE):
         # means and covariances of both clouds; float32 may leave variances a little below 0
-        share = F(1) / (rows[0, j] + tiny)
-        fr, fg, fb = rows[1, j] * share, rows[2, j] * share, rows[3, j] * share
-        faa = max(rows[4, j] * share - fr * fr, F(0)) + noise
-        fab, fac = rows[5, j] * share - fr * fg, rows[6, j] * share - fr * fb
-        fbb = max(rows[7, j] * share - fg * fg, F(0)) + noise
-        fbc = rows[8, j] * share - fg * fb
-        fcc = max(rows[9, j] * share - fb * fb, F(0)) + noise
-        share = F(1) / (rows[10, j] + tiny)
-        br, bg, bb = rows[11, j] * share, rows[12, j] * share, rows[13, j] * share
-        baa = max(rows[14, j] * share - br * br, F(0)) + noise
-        bab, bac = rows[15, j] * share - br * bg, rows[16, j] * share - br * bb
-        bbb = max(rows[17, j] * share - bg * bg, F(0)) + noise
-        bbc = rows[18, j] * share - bg * bb
-        bcc = max(rows[19, j] * share - bb * bb, F(0)) + noise
+        share = F(1) / (given[j] + tiny)
+        fr, fg, fb = (
+            given[1 * AT_ONCE + j] * share,
+            given[2 * AT_ONCE + j] * share,
+            given[3 * AT_ONCE + j] * share,
+        )
+        faa = max(given[4 * AT_ONCE + j] * share - fr * fr, F(0)) + noise
+        fab, fac = (
+            given[5 * AT_ONCE + j] * share - fr * fg,
+            given[6 * AT_ONCE + j] * share - fr * fb,
+        )
+        fbb = max(given[7 * AT_ONCE + j] * share - fg * fg, F(0)) + noise
+        fbc = given[8 * AT_ONCE + j] * share - fg * fb
+        fcc = max(given[9 * AT_ONCE + j] * share - fb * fb, F(0)) + noise
+        share = F(1) / (given[10 * AT_ONCE + j] + tiny)
+        br, bg, bb = (
+            given[11 * AT_ONCE + j] * share,
+            given[12 * AT_ONCE + j] * share,
+            given[13 * AT_ONCE + j] * share,
+        )
+        baa = max(given[14 * AT_ONCE + j] * share - br * br, F(0)) + noise
+        bab, bac = (
+            given[15 * AT_ONCE + j] * share - br * bg,
+            given[16 * AT_ONCE + j] * share - br * bb,
+        )
+        bbb = max(given[17 * AT_ONCE + j] * share - bg * bg, F(0)) + noise
+        bbc = given[18 * AT_ONCE + j] * share - bg * bb
+        bcc = max(given[19 * AT_ONCE + j] * share - bb * bb, F(0)) + noise
         # Fisher's direction by cofactors, then scaled so that alpha is 1 at F and 0 at B
         x, y, z = fr - br, fg - bg, fb - bb
         a, b, c = (faa + baa) * half, (fab + bab) * half, (fac + bac) * half
@@ -357,29 +369,33 @@ def _model_row(
         v *= scale
         w *= scale
         constant = -(u * br + v * bg + w * bb)
-        read = u * color[0, j] + v * color[1, j] + w * color[2, j] + constant
-        alpha[j] = min(max(read, F(0)), F(1))
+        read = (
+            u * given[20 * AT_ONCE + j]
+            + v * given[21 * AT_ONCE + j]
+            + w * given[22 * AT_ONCE + j]
+            + constant
+        )
+        found[10 * AT_ONCE + j] = min(max(read, F(0)), F(1))
         certain = min(squared * per_sure, F(1))
-        sure[j] = certain
-        if is_last:
-            model[0, j] = u
-            model[1, j] = v
-            model[2, j] = w
-            model[3, j] = constant
-            model[4, j] = (
-                faa * u * u
-                + fbb * v * v
-                + fcc * w * w
-                + two * (fab * u * v + fac * u * w + fbc * v * w)
-            )
-            model[5, j] = (
-                baa * u * u
-                + bbb * v * v
-                + bcc * w * w
-                + two * (bab * u * v + bac * u * w + bbc * v * w)
-            )
-            model[6, j] = F(0)
-            model[7, j] = certain
-            red, green, blue = F(LUMA[0]), F(LUMA[1]), F(LUMA[2])
-            model[8, j] = red * x + green * y + blue * z
-            model[9, j] = half * (red * (fr + br) + green * (fg + bg) + blue * (fb + bb))
+        found[11 * AT_ONCE + j] = certain
+        found[j] = u
+        found[1 * AT_ONCE + j] = v
+        found[2 * AT_ONCE + j] = w
+        found[3 * AT_ONCE + j] = constant
+        found[4 * AT_ONCE + j] = (
+            faa * u * u
+            + fbb * v * v
+            + fcc * w * w
+            + two * (fab * u * v + fac * u * w + fbc * v * w)
+        )
+        found[5 * AT_ONCE + j] = (
+            baa * u * u
+            + bbb * v * v
+            + bcc * w * w
+            + two * (bab * u * v + bac * u * w + bbc * v * w)
+        )
+        found[6 * AT_ONCE + j] = F(0)
+        found[7 * AT_ONCE + j] = certain
+        red, green, blue = F(LUMA[0]), F(LUMA[1]), F(LUMA[2])
+        found[8 * AT_ONCE + j] = red * x + green * y + blue * z
+        found[9 * AT_ONCE + j] = half * (red * (fr + br) + green * (fg + bg) + blue * (fb + bb))

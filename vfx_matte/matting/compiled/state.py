@@ -18,7 +18,7 @@ CALLED = {
     "loose": ("_see", "_measure"),
     "own_edge": ("_smoothed",),
     "pixels": ("_alpha_of",),
-    "subject": ("_average", "solve_windows", "replace_soft"),
+    "subject": ("_soft_box", "_find_levels", "_clean"),
 }
 """Module → the functions that every frame calls from Python; each holds those that it calls."""
 

@@ -64,6 +64,17 @@ def list_runs_within(distance: Array, limit: np.float32) -> Array:
 
 
 @compiled
+def rows_of(runs: Array, height: int) -> Array:
+    """The number of the first run of every row, and how many there are: int64 (height + 1,)."""
+    firsts = np.zeros(height + 1, np.int64)
+    for index in range(runs.shape[0]):
+        firsts[runs[index, 0] + 1] += 1
+    for y in range(height):
+        firsts[y + 1] += firsts[y]
+    return firsts
+
+
+@compiled
 def count_pixels(runs: Array) -> int:
     """How many pixels runs hold."""
     count = 0
