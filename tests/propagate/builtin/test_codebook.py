@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support.examples import examples
 
 from vfx_matte.propagate.builtin.codebook import Grid, SmallFrame, learn_codebook
+from vfx_matte.propagate.builtin.window import Box
 
 
 def test_colours_of_different_things_are_different_words() -> None:
@@ -55,7 +56,8 @@ def test_counting_and_blurring_keep_what_they_count(
     grid = Grid.over((height, width))
     codewords = random.integers(0, num_codewords, height * width).astype(np.int32)
     weights = random.random((2, height, width)).astype(np.float32)
-    counted = grid.count(codewords, weights, num_codewords)
+    counted, places = grid.count(codewords, weights, num_codewords)
+    assert places == (Box.whole(grid.cells),) * 2
     assert counted.shape == (2, *grid.cells, num_codewords)
     for codeword in range(num_codewords):
         expected = weights.reshape(2, -1)[:, codewords == codeword].sum(axis=1)
@@ -92,7 +94,9 @@ def test_histograms_move_with_the_flow() -> None:
     histograms[1, 1] = (1, 2, 3)
     flow = np.zeros((4, 4, 2), np.float32)
     flow[..., 0], flow[..., 1] = -16, -8  # things came from two cells left and one up
-    moved = grid.advect(histograms, flow)
+    moved = np.zeros_like(histograms)
+    place = grid.advect(histograms, flow, Box(1, 2, 1, 2), moved)
+    assert place == (2, 3, 3, 4)
     assert moved[2, 3] == pytest.approx([1, 2, 3])
     assert moved.sum() == pytest.approx(6)
 

@@ -88,8 +88,8 @@ def test_motion_speaks_for_the_object_where_it_moves_alone_and_against_a_leak() 
     prior[16:48, 16:64] = 1
     flow[16:48, 16:48, 0] = 6  # the mask has leaked: a third of it lies still
     background = cues.motion_surprise(flow, np.zeros_like(flow), prior < 0.5)
-    smooth = np.zeros((8, 12, 2), np.float32)
-    smooth[:, :6, 0] = 6
+    smooth = np.zeros_like(flow)
+    smooth[:, :48, 0] = 6
     here, whole = cues.motion_evidence(flow, prior, smooth, background)
     assert here[32, 24] > 3
     assert whole[32, 24] == 0
@@ -159,8 +159,7 @@ def test_plate_averages_what_it_knows_and_travels() -> None:
     clear = np.ones((16, 16), bool)
     plate = Plate.empty((16, 16)).updated(dark, clear).updated(light, clear)
     assert (plate.lab == 110).all()
-    rows, columns = np.mgrid[0:16, 0:16].astype(np.float32)
-    moved = plate.warped(columns - 4, rows)
+    moved = plate.warped(np.full((16, 16, 2), (-4, 0), np.float32))
     assert not moved.known[:, :4].any()
     assert moved.known[:, 4:].all()
 

@@ -9,7 +9,9 @@ import pytest
 
 from vfx_matte.propagate.builtin import propagator as builtin
 from vfx_matte.propagate.builtin.codebook import SmallFrame
+from vfx_matte.propagate.builtin.cues import pose_of
 from vfx_matte.propagate.builtin.neighbours import PixelMemory, build_memory, neighbour_evidence
+from vfx_matte.propagate.builtin.window import HalfMask, enlarged
 
 HEIGHT, WIDTH = 96, 160
 
@@ -30,16 +32,24 @@ def scene(
 
 
 def memory_of(*scenes: tuple[SmallFrame, np.ndarray]) -> PixelMemory:
-    memory = build_memory([(small.descriptor, mask) for small, mask in scenes])
+    memory = build_memory(scenes)
     assert memory is not None
     return memory
+
+
+def said_of(
+    small: SmallFrame, memory: PixelMemory, mask: np.ndarray, *, every: int = 1
+) -> np.ndarray:
+    """At the frame's size."""
+    half = HalfMask.of(mask, small.texture_shape)
+    return enlarged(neighbour_evidence(small, memory, half, pose_of(mask), every=every), mask.shape)
 
 
 def test_the_edge_is_found_beside_a_warped_mask_that_is_off() -> None:
     memory = memory_of(scene(70), scene(80))
     small, mask = scene(75)
     off = np.roll(mask, 5, axis=1)
-    said = neighbour_evidence(small.descriptor, memory, off)
+    said = said_of(small, memory, off)
     assert said.dtype == np.float32
     assert np.abs(said).max() <= 1
     wrong = (mask > 0) != (off > 0)
@@ -48,7 +58,7 @@ def test_the_edge_is_found_beside_a_warped_mask_that_is_off() -> None:
 
 def test_far_from_the_edge_nothing_is_said() -> None:
     small, mask = scene()
-    said = neighbour_evidence(small.descriptor, memory_of((small, mask)), mask)
+    said = said_of(small, memory_of((small, mask)), mask)
     assert (said[:, :20] == 0).all()
     assert (said[:, 130:] == 0).all()
     assert np.abs(said[:, 50:90]).max() > 0.9
@@ -57,7 +67,7 @@ def test_far_from_the_edge_nothing_is_said() -> None:
 def test_where_all_looks_the_same_the_place_decides() -> None:
     small = SmallFrame(np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
     _, mask = scene()
-    said = neighbour_evidence(small.descriptor, memory_of((small, mask)), mask)
+    said = said_of(small, memory_of((small, mask)), mask)
     spoken = np.abs(said) > 0.3
     assert spoken.sum() > 300
     assert np.mean((said[spoken] > 0) == (mask[spoken] > 0)) > 0.95
@@ -69,8 +79,7 @@ def test_what_was_never_seen_says_little() -> None:
     strange = SmallFrame(255 - known.rgb)
     lower = (np.mgrid[:HEIGHT, :WIDTH][0] > 56) & (mask > 0)
     known_says, strange_says = (
-        np.abs(neighbour_evidence(small.descriptor, memory, mask))[lower]
-        for small in (known, strange)
+        np.abs(said_of(small, memory, mask))[lower] for small in (known, strange)
     )
     assert strange_says.mean() < 0.25 * known_says.mean()
 
@@ -81,17 +90,17 @@ def test_mirroring_mirrors() -> None:
         SmallFrame(np.ascontiguousarray(small.rgb[:, ::-1])),
         np.ascontiguousarray(mask[:, ::-1]),
     )
-    one = neighbour_evidence(small.descriptor, memory_of((small, mask)), np.roll(mask, 3, axis=0))
-    other = neighbour_evidence(there[0].descriptor, memory_of(there), np.roll(there[1], 3, axis=0))
+    one = said_of(small, memory_of((small, mask)), np.roll(mask, 3, axis=0))
+    other = said_of(there[0], memory_of(there), np.roll(there[1], 3, axis=0))
     assert np.abs(one - other[:, ::-1]).mean() < 0.02
 
 
 def test_nothing_known_or_nothing_there() -> None:
     small, mask = scene()
     empty = np.zeros_like(mask)
-    assert build_memory([(small.descriptor, empty)]) is None
+    assert build_memory([(small, empty)]) is None
     assert build_memory([]) is None
-    assert (neighbour_evidence(small.descriptor, memory_of((small, mask)), empty) == 0).all()
+    assert (said_of(small, memory_of((small, mask)), empty) == 0).all()
     both = memory_of((small, empty), (small, mask))
     assert 0 < both.inside.shape[1] + both.outside.shape[1] <= 1500 + 2 * 128, (
         "references share the room"
@@ -131,7 +140,7 @@ def test_every_other_pixel_says_nearly_the_same() -> None:
     memory = memory_of(scene(70), scene(80))
     small, mask = scene(75)
     off = np.roll(mask, 5, axis=1)
-    said, sparse = (neighbour_evidence(small.descriptor, memory, off, every=n) for n in (1, 2))
+    said, sparse = (said_of(small, memory, off, every=n) for n in (1, 2))
     assert np.abs(said - sparse).max() > 0.01, "it asks fewer"
     sure = np.abs(said) > 0.5
     assert sure.sum() > 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -10,7 +11,8 @@ from vfx_matte.masks import overlap
 from vfx_matte.propagate.builtin import cues
 from vfx_matte.propagate.builtin import propagator as builtin
 from vfx_matte.propagate.builtin.codebook import Grid
-from vfx_matte.propagate.builtin.window import Box
+from vfx_matte.propagate.builtin.walk import warp_masks
+from vfx_matte.propagate.builtin.window import NOWHERE, Box, HalfMask, enlarged
 
 SHAPE = (96, 137)
 BOX = Box(20, 71, 32, 100)
@@ -29,6 +31,11 @@ def test_windows() -> None:
     assert box.grown(8, SHAPE) == (22, 48, 0, 58)
     assert box.begun_at(4) == (28, 40, 4, 50)
     assert box.shape == (10, 45)
+    assert box.moved(2, 3) == (32, 42, 8, 53)
+    assert box.cut(BOX) == (30, 40, 32, 50)
+    assert box.cut(box.moved(10, 0)) == NOWHERE
+    assert Box.hull([NOWHERE, box]) == box
+    assert Box.hull([NOWHERE, NOWHERE]) == NOWHERE
     assert Box.hull([box, BOX]) == (20, 71, 5, 100)
     assert BOX.within(Box.hull([box, BOX])) == (0, 51, 27, 95)
     assert inside[box.window].all()
@@ -54,6 +61,81 @@ def test_histograms_are_blurred_in_a_window_as_everywhere() -> None:
     histograms, part = noise(2, *grid.cells, 7), Box(2, 7, 4, 11)
     some = grid.blur(histograms, 1.5, part)
     np.testing.assert_allclose(some, grid.blur(histograms, 1.5)[:, 2:7, 4:11], rtol=1e-5)
+
+
+def wild_flow(*shape: int, largest: float) -> Array:
+    """Some of it by halves of a pixel."""
+    flow = (noise(*shape, 2, seed=7) * 2 - 1) * np.float32(largest)
+    flow[::2] = np.round(flow[::2] * 2) / 2
+    return flow
+
+
+def test_histograms_move_as_if_their_place_were_not_known() -> None:
+    grid = Grid.over(SHAPE)
+    flow = wild_flow(*grid.cells, largest=30)
+    for place in (Box(2, 5, 3, 8), Box(0, 3, 0, 4), Box(9, 12, 12, 17), Box.whole(grid.cells)):
+        histograms = np.zeros((*grid.cells, 140), np.float32)
+        histograms[place.window] = noise(*place.shape, 140, seed=place.top)
+        some, whole = np.zeros_like(histograms), np.zeros_like(histograms)
+        found = grid.advect(histograms, flow, place, some)
+        grid.advect(histograms, flow, Box.whole(grid.cells), whole)
+        np.testing.assert_array_equal(some, whole)
+        assert whole.any()
+        whole[found.window] = 0
+        assert not whole.any(), "nothing lies elsewhere"
+        assert found.shape[0] * found.shape[1] <= place.shape[0] * place.shape[1] + 130
+    assert grid.advect(histograms, flow, NOWHERE, some) == NOWHERE
+
+
+def test_histograms_are_blurred_as_if_their_place_were_not_known() -> None:
+    grid = Grid.over(SHAPE)
+    place, part = Box(3, 7, 5, 9), Box(2, 8, 4, 11)
+    histograms = np.zeros((1, *grid.cells, 7), np.float32)
+    histograms[(0, *place.window)] = noise(*place.shape, 7)
+    some = grid.blur(histograms, 1.5, part, place)
+    np.testing.assert_allclose(some, grid.blur(histograms, 1.5, part), rtol=1e-5)
+    assert some.max() > 0.1
+    assert not grid.blur(histograms, 1.5, part, NOWHERE).any()
+
+
+@pytest.mark.parametrize("box", [BOX, BOX.moved(1, 1), Box(0, 30, 0, 41), Box(60, 96, 90, 137)])
+@pytest.mark.parametrize("largest", [0.0, 7.5])
+def test_masks_and_plates_move_as_if_their_place_were_not_known(box: Box, largest: float) -> None:
+    flow, whole = wild_flow(*SHAPE, largest=largest), Box.whole(SHAPE)
+    layer = np.zeros((1, *SHAPE), np.float32)
+    layer[(0, *box.window)] = noise(*box.shape) + np.float32(0.01)
+    columns, rows = cues.flow_positions(flow)
+    np.testing.assert_array_equal(
+        warp_masks(layer, flow)[0],
+        cv2.remap(layer[0], columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+    )
+    rgb = (noise(*SHAPE, 3, seed=3) * 254 + 1).astype(np.uint8)
+    plate = cues.Plate.empty(SHAPE).updated(rgb, layer[0] > 0)
+    assert plate.place == box
+    some, every = plate.warped(flow), cues.Plate(plate.lab, plate.known, whole).warped(flow)
+    np.testing.assert_array_equal(some.lab, every.lab)
+    np.testing.assert_array_equal(some.known, every.known)
+    assert some.place == every.place == cues.Plate.of(every.lab, every.known).place
+    assert every.known.any()
+    assert cues.Plate.empty(SHAPE).warped(flow).place == NOWHERE
+
+
+def test_half_a_mask_is_measured_in_a_window_as_everywhere() -> None:
+    layer = np.zeros(SHAPE, np.float32)
+    layer[40:61, 50:91] = 1
+    for drawn in (layer, layer[::-1].copy(), np.roll(layer, 60, axis=1), np.ones_like(layer)):
+        half = HalfMask.of(drawn, (48, 68))
+        everywhere = Box.whole((48, 68))
+        for reach in (7.0, 12.0):
+            box = half.around(reach)
+            for measured in (half.outside, half.within):
+                np.testing.assert_array_equal(measured(box), measured(everywhere)[box.window])
+            far = half.outside(everywhere) > reach
+            far[box.window] = True
+            assert far.all()
+    nothing = HalfMask.of(np.zeros(SHAPE, np.float32), (48, 68))
+    assert nothing.around(9) == NOWHERE
+    assert not nothing.outside(NOWHERE).size
 
 
 def test_a_part_of_a_table_is_read_as_the_whole() -> None:
@@ -93,7 +175,7 @@ def test_motion_is_fitted_and_judged_in_a_window_as_everywhere() -> None:
     np.testing.assert_array_equal(
         cues.background_surprise(flow, 1 - prior, box), surprise[box.window]
     )
-    smooth = cues.smooth_flow(flow, prior[None], (12, 17))[0]
+    smooth = enlarged(cues.smooth_flow(flow, prior[None], (12, 17))[0], SHAPE)
     whole = cues.motion_evidence(flow, prior, smooth, surprise)
     some = cues.motion_evidence(flow, prior, smooth, surprise[box.window], box)
     for one, other in zip(some, whole, strict=True):

@@ -98,7 +98,7 @@ def learn_appearance(references: Sequence[Reference]) -> Appearance:
         )
         # 1. histograms, of the objects that this one shows
         rows = [object_id - 1 for object_id in reference.ids]
-        for total, local in zip(totals, counts, strict=True):
+        for total, local in zip(totals, counts[:2], strict=True):
             classes = local.sum(axis=(1, 2))
             inside = classes[1:][rows]
             total[0, rows] += inside
@@ -117,7 +117,7 @@ def learn_appearance(references: Sequence[Reference]) -> Appearance:
             for one in shown
         ]
         batches.append(average(taught) if taught else None)
-        memories.append(build_memory([(one.small.descriptor, one.objects[index]) for one in shown]))
+        memories.append(build_memory([(one.small, one.objects[index]) for one in shown]))
         single.append(all(in_one_piece(one.objects[index]) for one in shown))
     color, texture = totals
     ids = frozenset().union(*(reference.ids for reference in references))

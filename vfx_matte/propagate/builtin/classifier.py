@@ -14,10 +14,10 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from vfx_matte.backend import Array
+from vfx_matte.propagate.builtin.window import HalfMask
 
 # Colour alone as a second group, and four directions of detail: 0.7 of J&F together. Twice as many
 # features were within noise (docs/builtin.md).
@@ -117,10 +117,11 @@ def training_batch(
         samples: how many pixels teach at most.
     """
     # evenly spaced samples, so that a frame costs the same whatever the object's size
-    inside, near = _surroundings(layer, descriptor.shape[:2], _SURROUNDINGS_PX)
+    half = HalfMask.of(layer, descriptor.shape)
+    near = _surroundings(half, _SURROUNDINGS_PX)
     if near.size > samples:
         near = near[np.linspace(0, near.size - 1, samples).astype(np.intp)]
-    chance = inside.reshape(-1)[near]
+    chance = half.inside.reshape(-1)[near]
     answer = 2 * chance - 1
     trust = np.ones_like(answer) if certain else np.abs(answer)
     # both sides weigh 1 in sum, so that a small object is not outvoted
@@ -138,28 +139,23 @@ def average(batches: Sequence[TrainingBatch]) -> TrainingBatch:
     return TrainingBatch(gram, np.mean([one.answer for one in batches], axis=0))
 
 
-def learned_evidence(descriptor: Array, classifier: Array, prior: Array, reach_px: float) -> Array:
-    """What a classifier says of every pixel within `reach_px` of the warped mask: float32 (h, w),
-    within ±1.2; 0 elsewhere.
+def learned_evidence(
+    descriptor: Array, classifier: Array, prior: HalfMask, reach_px: float
+) -> Array:
+    """What a classifier says of every pixel within `reach_px` of the warped mask: float32 (h/2,
+    w/2), within ±1.2; 0 elsewhere.
 
-    descriptor: float32 (h/2, w/2, 12); classifier: float32 (N,); prior: float32 (h, w).
+    descriptor: float32 (h/2, w/2, 12); classifier: float32 (N,).
     """
-    inside, near = _surroundings(prior, descriptor.shape[:2], reach_px)
-    scores = np.zeros(inside.size, np.float32)
+    near = _surroundings(prior, reach_px)
+    scores = np.zeros(prior.inside.size, np.float32)
     scores[near] = np.clip(
         _features(descriptor.reshape(-1, descriptor.shape[2])[near]) @ classifier, -1.2, 1.2
     )
-    return cv2.resize(
-        scores.reshape(inside.shape),
-        (prior.shape[1], prior.shape[0]),
-        interpolation=cv2.INTER_LINEAR,
-    )
+    return scores.reshape(prior.inside.shape)
 
 
-def _surroundings(layer: Array, shape: tuple[int, ...], reach_px: float) -> tuple[Array, Array]:
-    """A soft mask at half size, float32 (h/2, w/2), and the flat indices within `reach_px` (of full
-    size) of layer ≥ 0.5.
-    """
-    inside = cv2.resize(layer, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
-    apart = cv2.distanceTransform((inside < 0.5).astype(np.uint8), cv2.DIST_L2, 3)
-    return inside, np.flatnonzero(apart < reach_px / 2)
+def _surroundings(half: HalfMask, reach_px: float) -> Array:
+    """The flat indices of pixels within `reach_px` (of full size) of an object."""
+    box = half.around(reach_px / 2)
+    return half.flat(half.outside(box) < reach_px / 2, box)

@@ -20,7 +20,7 @@ import numpy as np
 
 from vfx_matte.backend import Array
 from vfx_matte.masks import Image
-from vfx_matte.propagate.builtin.window import Box
+from vfx_matte.propagate.builtin.window import NOWHERE, Box
 
 NOTHING = np.float32(1e-7)
 """A weight or a count below this is 0: float32 knows no such part of 1, and where products of such
@@ -37,6 +37,9 @@ RING_PX = 30
 OBJECT_CODEWORDS, MIN_OBJECT_CODEWORDS, RING_CODEWORDS, BACKGROUND_CODEWORDS = 64, 16, 32, 32
 LAB_SCALE = np.array([0.6, 1.3, 1.3], np.float32)
 """Weights of 8-bit L, a, b in colour distances: light changes more than hue."""
+
+BORDER_PX = 3
+"""Width of the border that `SmallFrame.bordered` has."""
 
 _SAMPLES, _KMEANS_ROUNDS = 4096, 10  # bound the time that a reference takes
 
@@ -100,6 +103,14 @@ class SmallFrame:
         return np.concatenate(
             [self.texture, cv2.GaussianBlur(8 * np.log1p(detail / 6), (0, 0), 2)], axis=2
         )
+
+    @cached_property
+    def bordered(self) -> Array:
+        """float32 (h/2 + 2 · `BORDER_PX`, w/2 + 2 · `BORDER_PX`, 3): the blurred colour of
+        `texture`, and beyond its border that of the border.
+        """
+        color = np.ascontiguousarray(self.texture[..., :3])
+        return cv2.copyMakeBorder(color, *(BORDER_PX,) * 4, cv2.BORDER_REPLICATE)
 
 
 @dataclass(frozen=True)
@@ -260,11 +271,13 @@ class Grid:
         return self.cell_px[0] * self.cell_px[1]
 
     @cached_property
-    def cell_of_pixel(self) -> Array:
-        """int32 (h·w,): the flat index of the cell that holds each pixel."""
-        rows = np.arange(self.shape[0], dtype=np.int32) * self.cells[0] // self.shape[0]
-        columns = np.arange(self.shape[1], dtype=np.int32) * self.cells[1] // self.shape[1]
-        return (rows[:, None] * self.cells[1] + columns).reshape(-1)
+    def _sides(self) -> tuple[Array, Array]:
+        """The row of cells that holds each row of pixels, int32 (h,), and the columns', (w,)."""
+        rows, columns = (
+            np.arange(side, dtype=np.int32) * np.int32(cells) // np.int32(side)
+            for side, cells in zip(self.shape, self.cells, strict=True)
+        )
+        return rows, columns
 
     @cached_property
     def centred(self) -> tuple[Array, Array]:
@@ -279,25 +292,32 @@ class Grid:
         ) - 0.5
         return rows[:, None], columns[None, :]
 
-    def count(self, codewords: Array, weights: Array, num_codewords: int) -> Array:
+    def count(
+        self, codewords: Array, weights: Array, num_codewords: int
+    ) -> tuple[Array, tuple[Box, ...]]:
         """Soft histograms: how much of each class each codeword has in each cell.
 
         codewords: int32 (h·w,); weights: float32 (C, h, w). Returns float32 (C, cells_y, cells_x,
-        num_codewords).
+        num_codewords), and for each class the cells beyond which it has nothing.
         """
-        index = self.cell_of_pixel * np.int32(num_codewords) + codewords
-        size = self.cells[0] * self.cells[1] * num_codewords
-        counted = np.empty((len(weights), size), np.float32)
-        # one count per class over (cell, codeword) pairs
+        words = codewords.reshape(self.shape)
+        counted = np.zeros((len(weights), *self.cells, num_codewords), np.float32)
+        places = []
+        # one count per class over (cell, codeword) pairs; most classes are small
         for layer, counts in zip(weights, counted, strict=True):
-            flat = layer.reshape(-1)
-            # most classes are small
-            there = np.flatnonzero(flat)
-            if there.size < flat.size / 2:
-                counts[:] = np.bincount(index.take(there), flat.take(there), size)
-            else:
-                counts[:] = np.bincount(index, flat, size)
-        return counted.reshape(-1, *self.cells, num_codewords)
+            box = Box.around(layer > 0)
+            if box is None:
+                places.append(NOWHERE)
+                continue
+            rows, columns = (side[part] for side, part in zip(self._sides, box.window, strict=True))
+            place = Box(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
+            cells = (rows - place.top)[:, None] * np.int32(place.shape[1]) + columns - place.left
+            index = cells * np.int32(num_codewords) + words[box.window]
+            size = place.shape[0] * place.shape[1] * num_codewords
+            own = np.bincount(index.reshape(-1), layer[box.window].reshape(-1), size)
+            counts[place.window] = own.reshape(*place.shape, num_codewords)
+            places.append(place)
+        return counted, tuple(places)
 
     def read(
         self,
@@ -313,55 +333,81 @@ class Grid:
         when None); codewords: int32, as many, or (h·w,).
         """
         own_rows, own_columns = self.centred
-        cells = table.shape[:2]
+        cells, stride = table.shape[:2], table.shape[2]
         rows = np.clip(own_rows if rows is None else rows, 0, cells[0] - 1)
         columns = np.clip(own_columns if columns is None else columns, 0, cells[1] - 1)
-        top, left = rows.astype(np.int32), columns.astype(np.int32)
-        down, right = rows - top, columns - left
-        below, beside = np.minimum(top + 1, cells[0] - 1), np.minimum(left + 1, cells[1] - 1)
-        flat, stride = table.reshape(-1), np.int32(table.shape[2])
-        codeword = codewords.reshape(rows.size, columns.size)
-        top, below = (
-            top * np.int32(cells[1]) * stride,
-            below * np.int32(cells[1]) * stride,
+        # where the second cell would be beyond the last one, both are the last one
+        top = np.minimum(rows.astype(np.intp), max(cells[0] - 2, 0))
+        left = np.minimum(columns.astype(np.intp), max(cells[1] - 2, 0))
+        down, right = (rows - top).astype(np.float32), (columns - left).astype(np.float32)
+        index = left * stride + codewords.reshape(rows.size, columns.size)
+        index += top * (cells[1] * stride)
+        # bilinear: two reads in the row above, two in the row below, from one index
+        flat, before = table.reshape(-1), 1 - right
+        beside = stride if cells[1] > 1 else 0
+        below = cells[1] * stride if cells[0] > 1 else 0
+        upper, lower = (
+            _mixed(flat[first:].take(index), before, flat[first + beside :].take(index), right)
+            for first in (0, below)
         )
-        left, beside = left * stride + codeword, beside * stride + codeword
-        # bilinear: two reads in the row above, two in the row below
-        upper = flat.take(top + left) * (1 - right) + flat.take(top + beside) * right
-        lower = flat.take(below + left) * (1 - right) + flat.take(below + beside) * right
-        value: Array = upper + (lower - upper) * down
+        lower -= upper
+        lower *= down
+        value: Array = np.add(upper, lower, out=upper)
         return value
 
-    def advect(self, histograms: Array, flow: Array, out: Array | None = None) -> Array:
+    def advect(self, histograms: Array, flow: Array, place: Box, out: Array) -> Box:
         """Move local histograms along: each cell takes what was where its flow points to.
 
-        histograms: float32 (cells_y, cells_x, N); flow: float32 (cells_y, cells_x, 2), from here to
-        the previous frame in working pixels (x, y). out: where the result goes.
+        histograms: float32 (cells_y, cells_x, N), 0 beyond the cells of `place`; flow: float32
+        (cells_y, cells_x, 2), from here to the previous frame in working pixels (x, y). out: where
+        the result goes, all 0. Returns the cells beyond which that stays 0.
         """
         step_x, step_y = self.cells[1] / self.shape[1], self.cells[0] / self.shape[0]
         columns = np.arange(self.cells[1], dtype=np.float32) + flow[..., 0] * step_x
         rows = np.arange(self.cells[0], dtype=np.float32)[:, None] + flow[..., 1] * step_y
-        moved = np.empty_like(histograms) if out is None else out
+        # 1. which cells read something; what lies at the grid's edge is read from beyond it, too
+        reads = np.ones(self.cells, bool)
+        for positions, (begin, end), size in (
+            (rows, place[:2], self.cells[0]),
+            (columns, place[2:], self.cells[1]),
+        ):
+            if begin > 0:
+                reads &= positions > begin - 1
+            if end < size:
+                reads &= positions < end
+        target = Box.around(reads) if place.shape[0] and place.shape[1] else None
+        if target is None:
+            return NOWHERE
+        # 2. they read a window with nothing at its border, so that beyond that there is nothing
+        source = place.grown(1, self.cells)
+        columns, rows = columns[target.window] - source.left, rows[target.window] - source.top
         for begin in range(0, histograms.shape[2], _CHANNELS):
-            part = np.ascontiguousarray(histograms[..., begin : begin + _CHANNELS])
+            words = slice(begin, begin + _CHANNELS)
+            part = np.ascontiguousarray(histograms[source.window][..., words])
             part = cv2.remap(part, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             # OpenCV drops an axis of one
-            moved[..., begin : begin + _CHANNELS] = part.reshape(*self.cells, -1)
-        return moved
+            out[target.window][..., words] = part.reshape(*target.shape, -1)
+        return target
 
-    def blur(self, histograms: Array, sigma_cells: float, window: Box | None = None) -> Array:
+    def blur(
+        self,
+        histograms: Array,
+        sigma_cells: float,
+        window: Box | None = None,
+        place: Box | None = None,
+    ) -> Array:
         """Gaussian blur over the cells, as two small matrix products: float32 (C, cells_y, cells_x,
-        N) → the same, or a window of its cells.
+        N) → the same, or a window of its cells. place: cells beyond which there is nothing.
         """
         count, num_codewords = histograms.shape[0], histograms.shape[3]
-        window = Box.whole(self.cells) if window is None else window
+        window, place = (Box.whole(self.cells) if box is None else box for box in (window, place))
         vertical, horizontal = (
-            _gaussian_matrix(cells, sigma_cells)[part]
-            for cells, part in zip(self.cells, window.window, strict=True)
+            _gaussian_matrix(cells, sigma_cells)[to, source]
+            for cells, to, source in zip(self.cells, window.window, place.window, strict=True)
         )
         # the narrower side first, so that the other one has less to do
-        mixed = horizontal @ histograms.reshape(-1, self.cells[1], num_codewords)
-        mixed = vertical @ mixed.reshape(count, self.cells[0], -1)
+        mixed = horizontal @ histograms[(slice(None), *place.window)]
+        mixed = vertical @ mixed.reshape(count, place.shape[0], window.shape[1] * num_codewords)
         blurred: Array = mixed.reshape(count, *window.shape, num_codewords)
         return blurred
 
@@ -401,11 +447,22 @@ def quantize(small: SmallFrame, codebook: Codebook) -> QuantizedFrame:
 
 def count_locally(
     frame: QuantizedFrame, classes: Array, color_count: int, texture_count: int
-) -> tuple[Array, Array]:
-    """Local histograms of one frame, of colours and of textures. classes: float32 (K+1, h, w)."""
+) -> tuple[Array, Array, tuple[Box, ...]]:
+    """Local histograms of one frame, of colours and of textures, and for each class the cells
+    beyond which it has nothing. classes: float32 (K+1, h, w).
+    """
     color_grid, texture_grid = grids(frame.small.shape, frame.small.texture_shape)
-    color = color_grid.count(frame.color, classes, color_count)
-    return color, texture_grid.count(frame.texture, halved(classes, frame.small), texture_count)
+    color, places = color_grid.count(frame.color, classes, color_count)
+    halves = halved(classes, frame.small)
+    texture, others = texture_grid.count(frame.texture, halves, texture_count)
+    return color, texture, tuple(map(Box.hull, zip(places, others, strict=True)))
+
+
+def _mixed(one: Array, share: Array, other: Array, rest: Array) -> Array:
+    """The sum one · share + other · rest, in place."""
+    one *= share
+    other *= rest
+    return np.add(one, other, out=one)
 
 
 @functools.lru_cache(maxsize=16)

@@ -11,14 +11,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from vfx_matte.backend import Array, vector_length
-from vfx_matte.propagate.builtin.window import Box
+from vfx_matte.propagate.builtin.window import NOWHERE, Box
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,26 @@ def optical_flow(now: Array, before: Array) -> Array:
     return cropped
 
 
-def flow_positions(flow: Array) -> tuple[Array, Array]:
-    """Where each pixel was: columns and rows, float32 (h, w). flow: float32 (h, w, 2)."""
-    height, width = flow.shape[:2]
+def flow_positions(flow: Array, box: Box | None = None) -> tuple[Array, Array]:
+    """Where each pixel was: columns and rows, float32 (h, w), or those of a window.
+
+    flow: float32 (h, w, 2).
+    """
+    box = Box.whole(flow.shape) if box is None else box
+    part = flow[box.window]
     return (
-        np.arange(width, dtype=np.float32) + flow[..., 0],
-        np.arange(height, dtype=np.float32)[:, None] + flow[..., 1],
+        np.arange(box.left, box.right, dtype=np.float32) + part[..., 0],
+        np.arange(box.top, box.bottom, dtype=np.float32)[:, None] + part[..., 1],
     )
+
+
+def source_and_target(place: Box, flow: Array) -> tuple[Box, Box]:
+    """What has to be read to move a picture that is 0 outside of `place`, and where it may come to
+    lie. flow: float32 (h, w, 2), where each pixel was.
+    """
+    reach = math.ceil(cv2.norm(flow, cv2.NORM_INF)) + 1
+    # with a border where nothing is; from an even pixel on, so that halves are rounded as ever
+    return place.grown(1, flow.shape).begun_at(2), place.grown(reach, flow.shape)
 
 
 def logit(probability: Array, floor: float) -> Array:
@@ -170,8 +183,9 @@ def local_ratio(inside: Array, outside: Array, sigma_cells: float, cell_area_px:
     of a full cell under the blur's centre keeps the ratio near 0 where little was seen.
     """
     little = np.float32(0.02 * cell_area_px / (2 * math.pi * sigma_cells**2))
-    ratio: Array = np.log((inside + little) / (outside + little))
-    return ratio
+    ratio: Array = inside + little
+    ratio /= outside + little
+    return np.log(ratio, out=ratio)
 
 
 def global_ratio(inside: Array, outside: Array) -> Array:
@@ -233,13 +247,16 @@ def smooth_flow(flow: Array, weights: Array, cells: tuple[int, int]) -> Array:
     """
     size = (cells[1], cells[0])
     smoothed = []
+    parts = np.zeros((*weights.shape[1:], 3), np.float32)
     for weight in weights:
-        parts = np.empty((*weight.shape, 3), np.float32)
+        box = Box.around(weight > 0) or NOWHERE
+        window = box.window
         # direction by direction: NumPy is slow where the last axis has two elements
         for axis in (0, 1):
-            np.multiply(flow[..., axis], weight, out=parts[..., axis])
-        parts[..., 2] = weight
+            np.multiply(flow[window][..., axis], weight[window], out=parts[window][..., axis])
+        parts[window][..., 2] = weight[window]
         sums = cv2.resize(parts, size, interpolation=cv2.INTER_AREA)
+        parts[window] = 0
         total = sums.reshape(-1, 3).sum(axis=0)
         mean = total[:2] / max(float(total[2]), 1e-6)
         sums = cv2.GaussianBlur(sums, (0, 0), 2, borderType=cv2.BORDER_REPLICATE)
@@ -383,18 +400,16 @@ def motion_evidence(
     float32 (h, w), of a window around the object.
 
     The first, within ±4, asks the object's motion around here, the mean of one affine motion and of
-    `smooth`, its smoothed flow (cells_y, cells_x, 2). That follows limbs, but also a leak into the
-    background. The second asks the affine motion alone, which does neither, and so only speaks
-    against the object: it is within -4 and 0.
+    `smooth`, its smoothed flow (h, w, 2). That follows limbs, but also a leak into the background.
+    The second asks the affine motion alone, which does neither, and so only speaks against the
+    object: it is within -4 and 0.
     surprise: float32, `background_surprise` of the window.
     """
-    height, width = prior.shape
     box = Box.whole(prior.shape) if box is None else box
     members = prior[box.window] > SURELY_OBJECT
     own = flow[box.window]
     whole = affine_fit(flow, prior, box).everywhere(box)
-    near = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)[box.window]
-    here = (whole + near) / 2
+    here = (whole + smooth[box.window]) / 2
     return (
         np.clip(surprise - motion_surprise(own, here, members), -4, 4),
         np.clip(surprise - motion_surprise(own, whole, members), -4, 0),
@@ -434,50 +449,74 @@ class Plate:
     """A running picture of one class, with the hidden part missing (a clean plate: Wang & Adelson,
     TIP 1994).
 
-    lab: uint8 (h, w, 3), 0 where unknown; known: uint8 (h, w), 255 where the class was seen.
+    lab: uint8 (h, w, 3), 0 where unknown; known: uint8 (h, w), 255 where the class was seen. place:
+    a window outside of which both are 0.
     """
+
+    REACH_PX = 4
+    """From how far away a pixel's difference is found."""
 
     lab: Array
     known: Array
+    place: Box
+
+    @classmethod
+    def of(cls, lab: Array, known: Array) -> Plate:
+        """A plate of which only the pictures are known."""
+        return cls(lab, known, _painted(lab, known, Box.whole(known.shape)))
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> Plate:
         """A plate on which nothing was seen yet."""
-        return cls(np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8))
+        return cls(np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8), NOWHERE)
 
     def within(self, box: Box) -> Plate:
         """A window of it."""
-        return Plate(self.lab[box.window], self.known[box.window])
+        return Plate(self.lab[box.window], self.known[box.window], Box.whole(box.shape))
 
-    def warped(self, columns: Array, rows: Array) -> Plate:
-        """The plate as it lies on the next frame; columns, rows: float32 (h, w), where each pixel
-        was.
-        """
-        known = cv2.remap(
-            self.known,
-            columns,
-            rows,
+    def warped(self, flow: Array) -> Plate:
+        """The plate as it lies on the next frame. flow: float32 (h, w, 2), where each pixel was."""
+        warped = Plate.empty((flow.shape[0], flow.shape[1]))
+        if self.place == NOWHERE:
+            return warped
+        source, target = source_and_target(self.place, flow)
+        columns, rows = flow_positions(flow, target)
+        positions = columns - source.left, rows - source.top
+        warped.known[target.window] = cv2.remap(
+            self.known[source.window],
+            *positions,
             cv2.INTER_NEAREST,
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=0,
         )
-        return Plate(
-            cv2.remap(self.lab, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-            known,
+        warped.lab[target.window] = cv2.remap(
+            self.lab[source.window],
+            *positions,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )
+        return replace(warped, place=_painted(warped.lab, warped.known, target))
 
     def updated(self, lab: Array, clear: Array) -> Plate:
         """The plate after seeing `lab` where `clear` (bool (h, w)): copied where new, else half old
         and half new.
         """
-        seen = clear.astype(np.uint8) * np.uint8(255)
+        seen = clear.view(np.uint8) * np.uint8(255)
+        box = Box.around(clear)
+        if box is None:
+            return self
+        part = box.window
         # half old, half new: noise averages out, and a plate still follows the light
-        merged = self.lab.copy()
-        cv2.copyTo(lab, seen, merged)
+        lab_now, known_now = self.lab.copy(), self.known.copy()
+        new, now, merged = lab[part], seen[part], lab_now[part]
+        cv2.copyTo(new, now, merged)
         cv2.copyTo(
-            cv2.addWeighted(self.lab, 0.5, lab, 0.5, 0), cv2.bitwise_and(self.known, seen), merged
+            cv2.addWeighted(self.lab[part], 0.5, new, 0.5, 0),
+            cv2.bitwise_and(self.known[part], now),
+            merged,
         )
-        return Plate(merged, cv2.bitwise_or(self.known, seen))
+        known_now[part] |= now
+        return Plate(lab_now, known_now, Box.hull((self.place, box)))
 
     def difference(self, lab: Array) -> Array:
         """How unlike the plate a picture is: min(log(1 + d/2), 3) - `_MATCHES`, and 0 where the
@@ -496,6 +535,19 @@ class Plate:
         apart = cv2.blur(apart.astype(np.float32), (5, 5))
         evidence = np.minimum(np.log1p(apart / 2), 3) - np.float32(_MATCHES)
         return np.where(self.known > 0, evidence, np.float32(0))
+
+
+def _painted(lab: Array, known: Array, within: Box) -> Box:
+    """The window outside of which a plate's pictures are 0. within: one outside of which they are
+    known to be.
+    """
+    some = np.ascontiguousarray(lab[within.window]).reshape(within.shape[0], -1)
+    thirds, seen = Box.around(some), Box.around(known[within.window])
+    found = [] if seen is None else [seen]
+    if thirds is not None:
+        found.append(thirds._replace(left=thirds.left // 3, right=-(-thirds.right // 3)))
+    painted = Box.hull(found)
+    return painted.moved(within.top, within.left) if found else painted
 
 
 def still_background(plate: Plate, difference: Array, surprise: Array) -> Array:

@@ -17,10 +17,12 @@ import cv2
 import numpy as np
 
 from vfx_matte.backend import Array
+from vfx_matte.propagate.builtin.codebook import BORDER_PX, SmallFrame
 from vfx_matte.propagate.builtin.cues import Pose, pose_of
+from vfx_matte.propagate.builtin.window import HalfMask
 
 _GROUPS = 8
-_RING_PX, _RING_SCALE = 3, 0.6
+_RING_PX, _RING_SCALE = BORDER_PX, 0.6
 """How far from a pixel (at half size) its surroundings are looked at, and how much their colour
 counts.
 """
@@ -59,23 +61,22 @@ class PixelMemory:
     outside: Array
 
 
-def build_memory(references: Sequence[tuple[Array, Array]]) -> PixelMemory | None:
+def build_memory(references: Sequence[tuple[SmallFrame, Array]]) -> PixelMemory | None:
     """Keep the pixels around an object's edge; None when there are none on one of its sides.
 
-    references: descriptors, float32 (h/2, w/2, 12), each with the object's soft mask, float32 (h,
-    w).
+    references: frames, each with the object's soft mask, float32 (h, w).
     """
     features: list[Array] = []
     chances: list[Array] = []
     # evenly spaced samples, the same number of each reference
-    for descriptor, layer in references:
-        inside, apart = _half(layer, descriptor.shape[:2])
-        near = np.flatnonzero(apart <= _KNOWN_PX / 2)
+    for small, layer in references:
+        half = HalfMask.of(layer, small.texture_shape)
+        near = _around_edge(half, _KNOWN_PX / 2)
         most = max(1, _SAMPLES // len(references))
         if near.size > most:
             near = near[np.linspace(0, near.size - 1, most).astype(np.intp)]
-        features.append(_features(descriptor, near, layer))
-        chances.append(inside.reshape(-1)[near])
+        features.append(_features(small, near, pose_of(layer)))
+        chances.append(half.inside.reshape(-1)[near])
     if not features:
         return None
     shown = np.concatenate(chances) >= 0.5
@@ -95,31 +96,32 @@ def _columns(features: Array) -> Array:
 
 
 def neighbour_evidence(
-    descriptor: Array, memory: PixelMemory, prior: Array, *, every: int = 1
+    small: SmallFrame, memory: PixelMemory, prior: HalfMask, pose: Pose, *, every: int = 1
 ) -> Array:
-    """What the references say of the pixels near the warped mask's edge: float32 (h, w) within ±1;
-    0 elsewhere.
+    """What the references say of the pixels near the warped mask's edge: float32 (h/2, w/2) within
+    ±1; 0 elsewhere.
 
-    descriptor: float32 (h/2, w/2, 12); prior: float32 (h, w). every: 2 asks every other pixel, as
-    on a chessboard; the others have the mean of the four beside them.
+    pose: of the warped mask at full size. every: 2 asks every other pixel, as on a chessboard; the
+    others have the mean of the four beside them.
     """
-    inside, apart = _half(prior, descriptor.shape[:2])
-    evidence = np.zeros(inside.size, np.float32)
-    near = apart <= _ASKED_PX / 2
-    rows, columns = (np.arange(side) for side in near.shape)
-    asked = np.flatnonzero(near & ((rows[:, None] + columns) % every == 0))
-    if asked.size and (inside >= 0.5).any():
+    shape = prior.inside.shape
+    evidence = np.zeros(prior.inside.size, np.float32)
+    asked = _around_edge(prior, _ASKED_PX / 2)
+    rows, columns = np.divmod(asked, shape[1])
+    asked = asked[(rows + columns) % every == 0]
+    if asked.size:
         filled = np.resize(asked, -(-asked.size // _AT_ONCE) * _AT_ONCE)
-        features = _features(descriptor, filled, prior)
+        features = _features(small, filled, pose)
         for begin in range(0, filled.size, _AT_ONCE):
             evidence[filled[begin : begin + _AT_ONCE]] = _votes(
                 features[begin : begin + _AT_ONCE], memory
             )
-    said = evidence.reshape(inside.shape)
+    said = evidence.reshape(shape)
     if every > 1:
-        said = np.where(near, cv2.filter2D(said, -1, _CROSS), np.float32(0))
-    smooth = cv2.GaussianBlur(said, (0, 0), 0.8)
-    return cv2.resize(smooth, (prior.shape[1], prior.shape[0]), interpolation=cv2.INTER_LINEAR)
+        crossed = cv2.filter2D(said, -1, _CROSS)
+        said = np.zeros_like(said)
+        said[rows, columns] = crossed[rows, columns]
+    return cv2.GaussianBlur(said, (0, 0), 0.8)
 
 
 def _votes(features: Array, memory: PixelMemory) -> Array:
@@ -144,14 +146,12 @@ def _votes(features: Array, memory: PixelMemory) -> Array:
     return votes
 
 
-def _features(descriptor: Array, pixels: Array, layer: Array) -> Array:
-    """Descriptor, colour in four directions and place on the object of some pixels, flat indices:
+def _features(small: SmallFrame, pixels: Array, pose: Pose) -> Array:
+    """Descriptor, colour in four directions and place on an object of some pixels, flat indices:
     float32 (N, 26).
     """
-    height, width, channels = descriptor.shape
-    color = cv2.copyMakeBorder(descriptor[..., :3], *(_RING_PX,) * 4, cv2.BORDER_REPLICATE).reshape(
-        -1, 3
-    )
+    height, width, channels = small.descriptor.shape
+    color = small.bordered.reshape(-1, 3)
     rows, columns = np.divmod(pixels, width)
     ring = [
         color[(rows + _RING_PX + down) * (width + 2 * _RING_PX) + columns + _RING_PX + right]
@@ -159,10 +159,9 @@ def _features(descriptor: Array, pixels: Array, layer: Array) -> Array:
         for right, down in ((_RING_PX, 0), (-_RING_PX, 0), (0, _RING_PX), (0, -_RING_PX))
     ]
     # appearance, surroundings and place weigh by their scales in one squared distance
-    pose = pose_of(layer)
-    own = descriptor.reshape(-1, channels)[pixels]
+    own = small.descriptor.reshape(-1, channels)[pixels]
     return np.concatenate(
-        [own, *ring, _positions_on(rows, columns, (height, width), layer.shape, pose)], axis=1
+        [own, *ring, _positions_on(rows, columns, (height, width), small.shape, pose)], axis=1
     )
 
 
@@ -178,11 +177,8 @@ def _positions_on(
     return np.stack([x, y], axis=1).astype(np.float32)
 
 
-def _half(layer: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """A soft mask at half size, and how far each pixel is from its edge there: two float32 (h/2,
-    w/2).
-    """
-    inside = cv2.resize(layer, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
-    shown = (inside >= 0.5).astype(np.uint8)
-    out, within = (cv2.distanceTransform(region, cv2.DIST_L2, 3) for region in (1 - shown, shown))
-    return inside, np.maximum(out, within)
+def _around_edge(half: HalfMask, reach: float) -> Array:
+    """The flat indices of the pixels within `reach` of an object's edge."""
+    box = half.around(reach)
+    apart = np.maximum(half.outside(box), half.within(box))
+    return half.flat(apart <= reach, box)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from vfx_matte.backend import Array
+from vfx_matte.propagate.builtin.window import Box
 
 LEAST_SHARE = 0.05
 """The least area of such a piece, as a part of the object's: a foot that stands on the ground does
@@ -44,17 +45,24 @@ def without_strays(evidence: Array, near: Array, surprise: Array) -> Array:
     evidence: float32 (h, w), log odds. near: bool (h, w), where the object may be. surprise:
     float32 (h, w), how badly the background's motion explains each pixel's.
     """
-    inside = ((evidence > 0) & near).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    inside = (evidence > 0) & near
+    # pieces are of what is near: the window is larger
+    if (box := Box.around(inside)) is None:
+        return evidence
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        inside[box.window].astype(np.uint8), connectivity=8
+    )
     if count <= 2:
         return evidence
     areas = stats[1:, cv2.CC_STAT_AREA]
     largest = int(areas.argmax())
+    surprise = surprise[box.window]
     if float(surprise[labels == 1 + largest].mean()) < MOVES:
         return evidence
-    left = evidence
+    left = evidence.copy()
+    part = left[box.window]
     for index in np.flatnonzero(areas >= LEAST_SHARE * areas.sum()):
         piece = labels == 1 + index
         if index != largest and float(surprise[piece].mean()) < STANDS:
-            left = np.where(piece, -np.abs(evidence), left)
+            np.copyto(part, -np.abs(part), where=piece)
     return left

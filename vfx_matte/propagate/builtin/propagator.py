@@ -42,7 +42,6 @@ from vfx_matte.propagate.builtin.appearance import (
     build_redetector,
     codeword_planes,
     learn_appearance,
-    with_background,
 )
 from vfx_matte.propagate.builtin.classifier import learned_evidence, samples
 from vfx_matte.propagate.builtin.codebook import (
@@ -52,7 +51,7 @@ from vfx_matte.propagate.builtin.codebook import (
     grids,
     quantize,
 )
-from vfx_matte.propagate.builtin.cues import WEIGHTS, GuidedFilter
+from vfx_matte.propagate.builtin.cues import WEIGHTS, GuidedFilter, Plate, Pose
 from vfx_matte.propagate.builtin.neighbours import neighbour_evidence
 from vfx_matte.propagate.builtin.network.calibration import network_share
 from vfx_matte.propagate.builtin.network.readout import BEYOND, Readout, counts_near, learn
@@ -82,13 +81,15 @@ from vfx_matte.propagate.builtin.walk import (
     Walk,
     learn_frame,
     restore_objects,
+    smooth_flows,
     start_walk,
+    summed,
     walk_from_state,
     walk_to_state,
     warp_masks,
     warp_walk,
 )
-from vfx_matte.propagate.builtin.window import Box
+from vfx_matte.propagate.builtin.window import NOWHERE, Box, HalfMask, enlarged
 from vfx_matte.propagate.confidence import Agreement
 from vfx_matte.propagate.walk_state import State
 
@@ -457,7 +458,7 @@ class BuiltinPropagator:
         # 3. one that is back is put where it was found, and all are corrected once more
         if seen.back:
             ahead = restore_objects(ahead, ready.frame, objects, seen.back, appearance)
-            smooth = cues.smooth_flow(flow, with_background(ahead.objects), smooth.shape[1:3])
+            smooth = smooth_flows(flow, ahead.objects)
             looking = self._look(image, ahead.objects, flow)
             wrong = {index: errors for index, errors in wrong.items() if index not in seen.back}
             objects, unchanged = segment(ahead, smooth=smooth, looking=looking, wrong=wrong)
@@ -533,9 +534,13 @@ class BuiltinPropagator:
             if index + 1 not in given:
                 view = self._seen.get(index)
                 seen = 1.0 if view is None else view_overlap(view.seen, own, every - own)
-                inside = own >= 0.5
-                founded = 1 - float(unchanged[inside].mean()) if inside.any() else 1.0
-                found[index] = Agreement(overlap(before[index] >= 0.5, inside), seen, founded)
+                inside, brought = own >= 0.5, before[index] >= 0.5
+                box = Box.around(inside)
+                founded = 1.0
+                if box is not None:
+                    founded -= float(unchanged[box.window][inside[box.window]].mean())
+                part = Box.hull([box or NOWHERE, Box.around(brought) or NOWHERE]).window
+                found[index] = Agreement(overlap(brought[part], inside[part]), seen, founded)
         return tuple(found)
 
     def _age(self) -> int:
@@ -700,9 +705,9 @@ def _shrink_image(image: Image) -> SmallFrame:
 
 def _histogram_evidence(
     walk: Walk, frame: QuantizedFrame, appearance: Appearance, boxes: Mapping[int, Box]
-) -> dict[int, Array]:
-    """What local and global histograms of colour and texture say of some objects, each in its
-    window: float32, already weighted.
+) -> tuple[dict[int, Array], dict[int, Array]]:
+    """What local and global histograms say of some objects, already weighted: those of colour each
+    in its window, float32, and those of texture float32 (h/2, w/2), 0 where no window needs it.
 
     The four cues of a codebook are functions of position and codeword, so they are added as tables
     and read once.
@@ -724,17 +729,18 @@ def _histogram_evidence(
     )
     shape = frame.small.shape
     every = Box.hull(boxes.values())
-    total = {index: np.zeros(box.shape, np.float32) for index, box in boxes.items()}
+    found: list[dict[int, Array]] = []
     for grid, codewords, (local, running, reference, (near, far, now, then)) in zip(
         grids(frame.small.shape, frame.small.texture_shape),
         (frame.color, frame.texture),
         kinds,
         strict=True,
     ):
+        said: dict[int, Array] = {}
         read = codewords.reshape(grid.shape)
         hull = every.scaled(shape, grid.cells)
         # all classes together everywhere, and of each one only its window
-        all_classes, all_running = local.sum(axis=0, keepdims=True), running.sum(axis=0)
+        all_classes, all_running = summed(local, walk.places)[None], running.sum(axis=0)
         blurs = [
             (weight, sigma, grid.blur(all_classes, sigma, hull)[0])
             for weight, sigma in ((near, cues.NEAR_CELLS), (far, cues.FAR_CELLS))
@@ -742,28 +748,35 @@ def _histogram_evidence(
         for index, box in boxes.items():
             own, cells = index + 1, box.scaled(shape, grid.cells)
             part = cells.within(hull).window
-            table = now * cues.global_ratio(running[own], all_running - running[own])
-            table = table + then * cues.global_ratio(reference[0, index], reference[1, index])
+            everywhere = now * cues.global_ratio(running[own], all_running - running[own])
+            everywhere += then * cues.global_ratio(reference[0, index], reference[1, index])
+            table = np.zeros((*cells.shape, everywhere.size), np.float32)
+            table += everywhere
             for weight, sigma, classes in blurs:
-                inside = grid.blur(local[own, None], sigma, cells)[0]
+                inside = grid.blur(local[own, None], sigma, cells, walk.places[own])[0]
                 # blurred apart, a class may seem more than all by a rounding error
-                outside = np.maximum(classes[part] - inside, 0)
-                table = table + weight * cues.local_ratio(inside, outside, sigma, grid.cell_area_px)
+                outside = classes[part] - inside
+                np.maximum(outside, 0, out=outside)
+                ratio = cues.local_ratio(inside, outside, sigma, grid.cell_area_px)
+                ratio *= weight
+                table += ratio
             # the picture itself, or its half, of which a little more is read to enlarge it
             pixels = box if grid.shape == shape else box.scaled(shape, grid.shape)
             rows, columns = grid.centred
             evidence = grid.read(
-                table.astype(np.float32),
+                table,
                 read[pixels.window],
                 rows[pixels.window[0]] - np.float32(cells.top),
                 columns[:, pixels.window[1]] - np.float32(cells.left),
             )
-            if grid.shape != shape:
-                half = np.zeros(grid.shape, np.float32)
-                half[pixels.window] = evidence
-                evidence = cv2.resize(half, (shape[1], shape[0]))[box.window]
-            total[index] += evidence
-    return total
+            if found:
+                said[index] = np.zeros(grid.shape, np.float32)
+                said[index][pixels.window] = evidence
+            else:
+                said[index] = evidence
+        found.append(said)
+    color, texture = found
+    return color, texture
 
 
 @dataclass(frozen=True)
@@ -780,7 +793,7 @@ class _Scene:
     walk: Walk
     ready: _PreparedFrame
     appearance: Appearance
-    smooth: Array
+    smooth: Sequence[Array]
     boxes: Mapping[int, Box]
     hull: Box
     every: Array
@@ -794,7 +807,7 @@ class _Scene:
         walk: Walk,
         ready: _PreparedFrame,
         appearance: Appearance,
-        smooth: Array,
+        smooth: Sequence[Array],
         boxes: Mapping[int, Box],
     ) -> _Scene:
         """The scene of at least one object."""
@@ -821,7 +834,7 @@ def _segment(
     *,
     ready: _PreparedFrame,
     appearance: Appearance,
-    smooth: Array,
+    smooth: Sequence[Array],
     looking: Mapping[int, Future[View]],
     wrong: Mapping[int, Array],
     shares: Sequence[float],
@@ -842,7 +855,8 @@ def _segment(
     the nearest reference is.
     later: begins a call in another thread.
     """
-    shape, descriptor = ready.frame.small.shape, ready.frame.small.descriptor
+    small = ready.frame.small
+    shape = small.shape
     objects = np.zeros_like(walk.objects)
     boxes = {
         index: Box.whole(shape)
@@ -853,25 +867,36 @@ def _segment(
     }
     if not boxes:
         return objects, np.zeros(shape, np.float32)
+    halves = {index: HalfMask.of(walk.objects[index], small.texture_shape) for index in boxes}
+    poses = {index: cues.pose_of(walk.objects[index]) for index in boxes}
     # matching, half of the work, in the second thread; all else here
     matched = {
         index: later(
             neighbour_evidence,
-            descriptor,
+            small,
             memory,
-            walk.objects[index],
+            halves[index],
+            poses[index],
             every=1 if thorough else 2,
         )
         for index in boxes
         if (memory := appearance.memories[index]) is not None
     }
     scene = _Scene.of(walk, ready, appearance, smooth, boxes)
-    counted = _histogram_evidence(walk, ready.frame, appearance, boxes)
+    counted, halved = _histogram_evidence(walk, ready.frame, appearance, boxes)
     fresh = np.float32(math.exp(-age / cues.FORGOTTEN_FRAMES))
     for index, box in boxes.items():
-        evidence = _evidence(scene, index, counted[index])
+        distances = cues.edge_distances(walk.objects[index][box.window])
+        evidence = _evidence(scene, index, counted[index], distances, poses[index])
+        # what is known at half size is enlarged together
+        half = halved[index]
+        if (classifier := _classifier(scene, index)) is not None:
+            half += WEIGHTS.learned * learned_evidence(
+                small.descriptor, classifier, halves[index], cues.GATE_PX + 4
+            )
         if index in matched:
-            evidence += WEIGHTS.nearest * fresh * matched[index].result()[box.window]
+            half += WEIGHTS.nearest * fresh * matched[index].result()
+        evidence += enlarged(half, shape)[box.window]
         # the network, as far as it is to be trusted
         if index in looking:
             evidence += _network_evidence(
@@ -881,64 +906,91 @@ def _segment(
                 shares=(shares[index], read),
                 wrong=wrong.get(index),
             )
-        objects[index][box.window] = _decided(scene, index, evidence)
+        objects[index][box.window] = _decided(scene, index, evidence, distances[1])
     return _compete(objects), scene.unchanged
 
 
-def _evidence(scene: _Scene, index: int, counted: Array) -> Array:
-    """What all but the matching and the network say of an object in its window: float32, log odds.
+def _evidence(
+    scene: _Scene, index: int, counted: Array, distances: tuple[Array, Array], pose: Pose
+) -> Array:
+    """What is known at full size says of an object in its window, but for the network: float32, log
+    odds.
 
-    counted: the same of its histograms.
+    counted: the same of its histograms. distances: see `cues.edge_distances`; pose: of the warped
+    mask.
     """
     frame, flow, walk = scene.ready.frame, scene.ready.flow, scene.walk
     grid, _ = grids(frame.small.shape, frame.small.texture_shape)
     box, part = scene.boxes[index], scene.part(index)
     window, whole, anchor = box.window, walk.objects[index], walk.anchors[index]
-    prior, lab = whole[window], frame.small.lab[window]
+    prior = whole[window]
     # 1. cues that every object has: histograms, the mask before, distance, motion, plates
     evidence: Array = counted + scene.uncovered[part] + np.float32(WEIGHTS.bias)
     evidence += WEIGHTS.prior_near * cues.prior_evidence(prior, cues.PRIOR_NEAR_PX)
     evidence += WEIGHTS.prior_far * cues.prior_evidence(prior, cues.PRIOR_FAR_PX)
-    evidence += WEIGHTS.distance * cues.distance_evidence(*cues.edge_distances(prior))
+    evidence += WEIGHTS.distance * cues.distance_evidence(*distances)
     here, as_whole = cues.motion_evidence(
         flow, whole, scene.smooth[index + 1], scene.surprise[part], box
     )
     evidence += WEIGHTS.motion * here + WEIGHTS.motion_whole * as_whole
-    evidence -= WEIGHTS.object_plate * walk.plates[index].within(box).difference(lab)
+    _take_plate(evidence, walk.plates[index], frame.small.lab, box)
     # 2. cues of what references showed, where they showed this object
     if anchor is not None:
         rows, columns = grid.centred
         positions = cues.relative_positions(
             (rows[window[0]], columns[:, window[1]]),
-            cues.pose_of(whole),
+            pose,
             anchor.pose,
             grid.cell_px,
         )
         codewords = frame.color.reshape(whole.shape)[window]
         evidence += WEIGHTS.color_relative * grid.read(anchor.table, codewords, *positions)
-    taught, learned = scene.appearance.batches[index], walk.batches[index]
-    if taught is not None and learned is not None:
-        # half from the references, so that a drift is never learned in full
-        classifier = taught.mixed(learned, 0.5).solve()
-        said = learned_evidence(frame.small.descriptor, classifier, whole, cues.GATE_PX + 4)
-        evidence += WEIGHTS.learned * said[window]
     return evidence
 
 
-def _decided(scene: _Scene, index: int, evidence: Array) -> Array:
-    """The soft mask of an object in its window, by all evidence: float32, 0 … 1."""
+def _take_plate(evidence: Array, plate: Plate, lab: Array, box: Box) -> None:
+    """Take off what an object's plate says in a window, in place; beyond the plate it says nothing.
+
+    lab: uint8 (h, w, 3), the frame.
+    """
+    part = plate.place.grown(Plate.REACH_PX, lab.shape).cut(box)
+    if part != NOWHERE:
+        said = plate.within(part).difference(lab[part.window])
+        evidence[part.within(box).window] -= WEIGHTS.object_plate * said
+
+
+def _classifier(scene: _Scene, index: int) -> Array | None:
+    """What tells an object by now: float32 (N,), or None where no reference showed it."""
+    taught, learned = scene.appearance.batches[index], scene.walk.batches[index]
+    if taught is None or learned is None:
+        return None
+    # half from the references, so that a drift is never learned in full
+    return taught.mixed(learned, 0.5).solve()
+
+
+def _decided(scene: _Scene, index: int, evidence: Array, outside: Array) -> Array:
+    """The soft mask of an object in its window, by all evidence: float32, 0 … 1.
+
+    outside: how far each pixel is from the warped mask, see `cues.edge_distances`.
+    """
     box = scene.boxes[index]
     prior = scene.walk.objects[index][box.window]
     # 1. only pixels near the warped mask may change, and no bias of all cues its size
-    near = cues.edge_distances(prior)[1] <= cues.GATE_PX
+    near = outside <= cues.GATE_PX
     evidence = cues.limit_growth(evidence, prior, near)
     if scene.appearance.single[index]:
         evidence = without_strays(evidence, near, scene.surprise[scene.part(index)])
-    # 2. smoothed along the picture's edges, twice
-    edge_aware = scene.ready.edge_aware.within(box)
-    first = np.where(near, cues.sigmoid(evidence), np.float32(0))
-    again = cues.sigmoid(np.float32(0.5) * evidence + cues.logit(edge_aware(first), 0.01))
-    return np.clip(edge_aware(again), 0, 1)
+    # 2. smoothed along the picture's edges, twice, at first where the object may be
+    edge_aware = scene.ready.edge_aware
+    part = Box.around(near)
+    assert part is not None
+    part = part.grown(2 * SMOOTH_PX, near.shape)
+    first = np.where(near[part.window], cues.sigmoid(evidence[part.window]), np.float32(0))
+    first = edge_aware.within(part.moved(box.top, box.left))(first)
+    seen = np.zeros_like(evidence)
+    seen[part.window] = first
+    again = cues.sigmoid(np.float32(0.5) * evidence + cues.logit(seen, 0.01))
+    return np.clip(edge_aware.within(box)(again), 0, 1)
 
 
 def _network_evidence(

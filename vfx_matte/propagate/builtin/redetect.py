@@ -18,6 +18,7 @@ import numpy as np
 
 from vfx_matte.backend import Array
 from vfx_matte.propagate.builtin.cues import global_ratio
+from vfx_matte.propagate.builtin.window import NOWHERE, Box
 from vfx_matte.propagate.walk_state import State
 
 _SMALLEST, _LARGEST = 0.2, 4.0
@@ -123,13 +124,16 @@ def similarity(descriptor: Descriptor, color: Array, texture: Array, region: Arr
     coefficients, in [0, 1].
     """
     height, width = texture.shape
-    half = cv2.resize(region.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    half = cv2.resize(region.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
     product = 1.0
     for codewords, inside, expected in (
         (color, region, descriptor.color),
         (texture, half, descriptor.texture),
     ):
-        counts = np.bincount(codewords[inside], minlength=expected.size).astype(np.float32)
+        # most objects are small
+        part = (Box.around(inside) or NOWHERE).window
+        counted = np.bincount(codewords[part][inside[part]], minlength=expected.size)
+        counts = counted.astype(np.float32)
         counts /= max(float(counts.sum()), 1.0)
         product *= float(np.sqrt(counts * expected).sum())
     return float(np.sqrt(product))
@@ -219,15 +223,14 @@ class Redetector:
             if descriptor is None:
                 continue
             # 1. one that has left is searched for
-            if np.count_nonzero(objects[index] >= 0.5) < _GONE * descriptor.area:
+            inside = objects[index] >= 0.5
+            if np.count_nonzero(inside) < _GONE * descriptor.area:
                 doubtful.add(index)
                 if (region := self._search(index, descriptor, color, texture, objects)) is not None:
                     back[index] = region
                 continue
             # 2. one that is followed is compared with what it usually is
-            share = (
-                similarity(descriptor, color, texture, objects[index] >= 0.5) / self._usual[index]
-            )
+            share = similarity(descriptor, color, texture, inside) / self._usual[index]
             self._unlike[index] = self._unlike[index] + 1 if share < _ANOTHER else 0
             if share < _DOUBTFUL:
                 doubtful.add(index)

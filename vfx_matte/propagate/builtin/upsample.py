@@ -18,7 +18,7 @@ import numpy as np
 from vfx_matte.backend import Array
 from vfx_matte.masks import Image, Mask, Probabilities
 from vfx_matte.propagate.builtin.cues import GuidedFilter
-from vfx_matte.propagate.builtin.window import Box
+from vfx_matte.propagate.builtin.window import NOWHERE, Box
 
 CERTAIN = 0.02
 """Probabilities nearer to 0 or 1 than this become 0 or 1, and those between are stretched
@@ -201,16 +201,23 @@ def enlarge(
     shape, working = (image.shape[0], image.shape[1]), (objects.shape[1], objects.shape[2])
     source = np.ascontiguousarray(image)
     lattice = Lattice.over(shape, working)
-    stretched = np.clip((objects - np.float32(CERTAIN)) * np.float32(1 / (1 - 2 * CERTAIN)), 0, 1)
-    stretched /= np.maximum(stretched.sum(axis=0), 1)
-    # how many objects painted each block: where it is one, nothing has to be shared
+    # 1. only where something is: most objects are small
+    boxes = [Box.around(layer > np.float32(CERTAIN)) for layer in objects]
+    stretched, total = np.zeros_like(objects), np.zeros(working, np.float32)
+    for layer, own, box in zip(objects, stretched, boxes, strict=True):
+        if box is not None:
+            part, scale = own[box.window], np.float32(1 / (1 - 2 * CERTAIN))
+            np.clip((layer[box.window] - np.float32(CERTAIN)) * scale, 0, 1, out=part)
+            total[box.window] += part
+    np.maximum(total, 1, out=total)
+    # 2. how many objects painted each block: where it is one, nothing has to be shared
     claims = np.zeros((lattice.rows + 1, lattice.columns + 1), np.uint8)
     windows = []
-    for layer, target in zip(stretched, out, strict=True):
-        box = Box.around(layer > 0)
+    for layer, target, box in zip(stretched, out, boxes, strict=True):
         if box is None:
-            windows.append((slice(0, 0), slice(0, 0)))
+            windows.append(NOWHERE.window)
             continue
+        layer[box.window] /= total[box.window]
         window = box.grown(4, working).window
         layer[window] = smooth_by_color(layer[window], small[window])
         nodes = lattice.above(box, working)

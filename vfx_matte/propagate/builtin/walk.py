@@ -19,6 +19,7 @@ from vfx_matte.propagate.builtin.appearance import Appearance, with_background
 from vfx_matte.propagate.builtin.classifier import TrainingBatch, training_batch
 from vfx_matte.propagate.builtin.codebook import NOTHING, Grid, QuantizedFrame, count_locally, grids
 from vfx_matte.propagate.builtin.cues import Plate, Pose
+from vfx_matte.propagate.builtin.window import Box
 from vfx_matte.propagate.walk_state import State
 
 # shares of the new frame: local histograms remember some five frames, global ones twenty, the
@@ -57,6 +58,9 @@ class Walk:
 
     texture_local: Array
 
+    places: tuple[Box, ...]
+    """Cells beyond which a class's local histograms are 0: small objects cost little."""
+
     color_running: Array
     """float32 (K+1, N), global histograms that fade."""
 
@@ -89,15 +93,20 @@ def walk_from_state(state: State, shape: tuple[int, int], num_objects: int) -> W
     Raises ValueError, KeyError or TypeError for something else.
     """
     arrays = {name: np.asarray(state[name]) for name in _ARRAYS}
-    plates = tuple(Plate(lab, known) for lab, known in state["plates"])
+    pictures = [(np.asarray(lab), np.asarray(known)) for lab, known in state["plates"]]
     if arrays["gray"].shape != shape or arrays["objects"].shape != (num_objects, *shape):
         raise ValueError(f"state of {arrays['objects'].shape}, expected {(num_objects, *shape)}")
-    if any(plate.lab.shape != (*shape, 3) or plate.known.shape != shape for plate in plates):
+    if any(lab.shape != (*shape, 3) or known.shape != shape for lab, known in pictures):
         raise ValueError("plates of another shape")
+    plates = tuple(Plate.of(lab, known) for lab, known in pictures)
     if not len(plates) - 1 == len(state["anchors"]) == len(state["lessons"]) == num_objects:
         raise ValueError(f"state of {len(plates) - 1} objects, expected {num_objects}")
     return Walk(
         **arrays,
+        places=tuple(
+            _place([arrays[name][index] for name in ("color_local", "texture_local")])
+            for index in range(num_objects + 1)
+        ),
         background=plates[0],
         plates=plates[1:],
         anchors=tuple(
@@ -116,7 +125,9 @@ def start_walk(
 ) -> Walk:
     """Begin a walk on a frame whose objects are known."""
     codebook, classes = appearance.codebook, with_background(objects)
-    color, texture = count_locally(frame, classes, codebook.color_count, codebook.texture_count)
+    color, texture, places = count_locally(
+        frame, classes, codebook.color_count, codebook.texture_count
+    )
     grid, _ = grids(frame.small.shape, frame.small.texture_shape)
     blurred = grid.blur(color, cues.RELATIVE_CELLS)
     fresh: list[Anchor | None] = list(anchors)
@@ -136,6 +147,7 @@ def start_walk(
         objects=objects,
         color_local=color,
         texture_local=texture,
+        places=places,
         color_running=color.sum(axis=(1, 2)),
         texture_running=texture.sum(axis=(1, 2)),
         background=empty.updated(frame.small.lab, classes[0] > _CLEAR_BACKGROUND),
@@ -166,19 +178,19 @@ def restore_objects(
 
 
 def _forget_objects(learned: Walk, before: Walk, indices: Collection[int]) -> Walk:
-    """The walk without what it learned of some objects from its last frame: it may have been
-    something else.
+    """The walk without what it learned of some objects from its last frame, in whose own arrays
+    that is: it may have been something else.
     """
     if not indices:
         return learned
     # the classes of histograms begin with the background, hence the + 1 below
-    kept = {
-        name: getattr(learned, name).copy()
-        for name in ("color_local", "texture_local", "color_running", "texture_running")
-    }
-    for name, histograms in kept.items():
+    for name in ("color_local", "texture_local", "color_running", "texture_running"):
         for index in indices:
-            histograms[index + 1] = getattr(before, name)[index + 1]
+            getattr(learned, name)[index + 1] = getattr(before, name)[index + 1]
+    places = tuple(
+        (before if number - 1 in indices else learned).places[number]
+        for number in range(len(learned.places))
+    )
     plates = tuple(
         (before if index in indices else learned).plates[index]
         for index in range(len(learned.plates))
@@ -187,7 +199,21 @@ def _forget_objects(learned: Walk, before: Walk, indices: Collection[int]) -> Wa
         (before if index in indices else learned).batches[index]
         for index in range(len(learned.batches))
     )
-    return replace(learned, **kept, plates=plates, batches=batches)
+    return replace(learned, places=places, plates=plates, batches=batches)
+
+
+def _place(histograms: Sequence[Array], within: Box | None = None) -> Box:
+    """The cells beyond which local histograms of one class, float32 (cells_y, cells_x, N) each, are
+    0. within: cells beyond which they are known to be.
+    """
+    found = []
+    for own in histograms:
+        window = Box.whole(own.shape) if within is None else within
+        some: Array = np.any(own[window.window], axis=2)
+        box = Box.around(some)
+        if box is not None:
+            found.append(box.moved(window.top, window.left))
+    return Box.hull(found)
 
 
 def warp_masks(objects: Array, flow: Array) -> Array:
@@ -195,46 +221,80 @@ def warp_masks(objects: Array, flow: Array) -> Array:
 
     flow: float32 (h, w, 2), where each pixel was.
     """
-    positions = cues.flow_positions(flow)
-    return np.stack(
-        [
-            cv2.remap(layer, *positions, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            for layer in objects
-        ]
-    )
-
-
-def _advected(histograms: Array, smooth: Array, grid: Grid) -> Array:
-    """Local histograms of all classes, each moved along its smooth flow; see `Grid.advect`."""
-    moved = np.empty_like(histograms)
-    for own, flow, out in zip(histograms, smooth, moved, strict=True):
-        grid.advect(own, flow, out)
+    moved = np.zeros_like(objects)
+    for layer, out in zip(objects, moved, strict=True):
+        if (place := Box.around(layer > 0)) is not None:
+            source, target = cues.source_and_target(place, flow)
+            columns, rows = cues.flow_positions(flow, target)
+            out[target.window] = cv2.remap(
+                layer[source.window],
+                columns - source.left,
+                rows - source.top,
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
     return moved
 
 
-def warp_walk(walk: Walk, flow: Array) -> tuple[Walk, Array]:
+def summed(histograms: Array, places: Sequence[Box]) -> Array:
+    """Local histograms of all classes together: float32 (cells_y, cells_x, N)."""
+    total: Array = histograms[0].copy()
+    for own, place in zip(histograms[1:], places[1:], strict=True):
+        total[place.window] += own[place.window]
+    return total
+
+
+def _advected(
+    histograms: Array, smooth: Array, grid: Grid, places: Sequence[Box]
+) -> tuple[Array, tuple[Box, ...]]:
+    """Local histograms of all classes, each moved along its smooth flow, and their places; see
+    `Grid.advect`.
+    """
+    moved = np.zeros_like(histograms)
+    each = zip(histograms, smooth, places, moved, strict=True)
+    return moved, tuple(grid.advect(own, flow, place, out) for own, flow, place, out in each)
+
+
+def _enlarged(smooth: Array, shape: tuple[int, ...]) -> Array:
+    """Smooth flow of one class at every pixel: float32 (cells_y, cells_x, 2) → (h, w, 2)."""
+    return cv2.resize(smooth, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def smooth_flows(flow: Array, objects: Array) -> list[Array]:
+    """The smooth flow of the background and every object: K+1 float32 (h, w, 2).
+
+    flow: float32 (h, w, 2); objects: float32 (K, h, w).
+    """
+    shape = objects.shape[1:]
+    smooth = cues.smooth_flow(flow, with_background(objects), Grid.over(shape).cells)
+    return [_enlarged(own, shape) for own in smooth]
+
+
+def warp_walk(walk: Walk, flow: Array) -> tuple[Walk, list[Array]]:
     """Move everything in place along the flow, before looking at the new frame.
 
-    Returns the moved walk and each class's smooth flow, float32 (K+1, cells_y, cells_x, 2).
+    Returns the moved walk and each class's smooth flow, as `smooth_flows`.
     """
     # histograms and plates move with the smooth flow of their class: a pixel's own flow is noisy
-    height, width = walk.gray.shape
-    grid = Grid.over((height, width))
+    grid = Grid.over((walk.gray.shape[0], walk.gray.shape[1]))
     objects = warp_masks(walk.objects, flow)
     smooth = cues.smooth_flow(flow, with_background(objects), grid.cells)
-    plates = []
-    for plate, class_flow in zip((walk.background, *walk.plates), smooth, strict=True):
-        dense = cv2.resize(class_flow, (width, height), interpolation=cv2.INTER_LINEAR)
-        plates.append(plate.warped(*cues.flow_positions(dense)))
+    dense = [_enlarged(own, grid.shape) for own in smooth]
+    plates = [
+        plate.warped(own) for plate, own in zip((walk.background, *walk.plates), dense, strict=True)
+    ]
+    color, places = _advected(walk.color_local, smooth, grid, walk.places)
+    texture, _ = _advected(walk.texture_local, smooth, grid, walk.places)
     moved = replace(
         walk,
         objects=objects,
-        color_local=_advected(walk.color_local, smooth, grid),
-        texture_local=_advected(walk.texture_local, smooth, grid),
+        color_local=color,
+        texture_local=texture,
+        places=places,
         background=plates[0],
         plates=tuple(plates[1:]),
     )
-    return moved, smooth
+    return moved, dense
 
 
 def learn_frame(
@@ -249,19 +309,27 @@ def learn_frame(
     """
     # 1. what is nearly sure counts, faded in
     classes = with_background(objects)
-    clear = np.maximum(classes - _DOUBTFUL, 0) / np.float32(1 - _DOUBTFUL)
-    counts = count_locally(frame, clear, walk.color_local.shape[3], walk.texture_local.shape[3])
+    clear = np.zeros_like(classes)
+    for layer, out in zip(classes, clear, strict=True):
+        if (box := Box.around(layer > np.float32(_DOUBTFUL))) is not None:
+            part = np.subtract(layer[box.window], np.float32(_DOUBTFUL), out=out[box.window])
+            np.maximum(part, 0, out=part)
+            part /= np.float32(1 - _DOUBTFUL)
+    *counts, seen = count_locally(
+        frame, clear, walk.color_local.shape[3], walk.texture_local.shape[3]
+    )
     running = [
         (1 - _RUNNING_RATE) * old + _RUNNING_RATE * new.sum(axis=(1, 2))
         for old, new in zip((walk.color_running, walk.texture_running), counts, strict=True)
     ]
-    # in place: these are the walk's largest arrays
+    places = [Box.hull(pair) for pair in zip(seen, walk.places, strict=True)]
+    # in place, and only where something is: these are the walk's largest arrays
     for histograms, old in zip(counts, (walk.color_local, walk.texture_local), strict=True):
-        np.multiply(histograms, np.float32(_LOCAL_RATE), out=histograms)
-        np.add(histograms, np.float32(1 - _LOCAL_RATE) * old, out=histograms)
-        # what was seen once fades by a share in every frame, and never quite to 0 by itself
-        flat = histograms.reshape(len(histograms), -1)
-        cv2.threshold(flat, float(NOTHING), 0, cv2.THRESH_TOZERO, dst=flat)
+        for own, before, place in zip(histograms, old, places, strict=True):
+            _fade_in(own[place.window], before[place.window])
+    # the background is everywhere
+    for number in range(1, len(places)):
+        places[number] = _place([histograms[number] for histograms in counts], places[number])
     # 2. the classifier learns from objects that are there
     batches = [
         old
@@ -279,6 +347,7 @@ def learn_frame(
         batches=tuple(batches),
         color_local=counts[0],
         texture_local=counts[1],
+        places=tuple(places),
         color_running=running[0],
         texture_running=running[1],
         background=walk.background.updated(frame.small.lab, classes[0] > _CLEAR_BACKGROUND),
@@ -288,3 +357,16 @@ def learn_frame(
         ),
     )
     return _forget_objects(learned, walk, doubtful)
+
+
+def _fade_in(new: Array, old: Array) -> None:
+    """Bring local histograms up to date with what a frame shows, in place: float32 (cells_y,
+    cells_x, N) both, windows of contiguous arrays.
+    """
+    if not new.size:
+        return
+    rows = new.reshape(len(new), -1)
+    rows *= np.float32(_LOCAL_RATE)
+    rows += np.float32(1 - _LOCAL_RATE) * old.reshape(rows.shape)
+    # what was seen once fades by a share in every frame, and never quite to 0 by itself
+    cv2.threshold(rows, float(NOTHING), 0, cv2.THRESH_TOZERO, dst=rows)

@@ -23,8 +23,9 @@ import numpy as np
 from vfx_matte.backend import Array
 from vfx_matte.propagate.builtin.appearance import Reference
 from vfx_matte.propagate.builtin.classifier import learned_evidence, training_batch
-from vfx_matte.propagate.builtin.cues import GATE_PX, WEIGHTS, edge_distances
+from vfx_matte.propagate.builtin.cues import GATE_PX, WEIGHTS, edge_distances, pose_of
 from vfx_matte.propagate.builtin.neighbours import build_memory, neighbour_evidence
+from vfx_matte.propagate.builtin.window import HalfMask, enlarged
 
 _SHARES = np.linspace(0, 1, 9, dtype=np.float32)
 
@@ -57,12 +58,14 @@ def _likelihoods(teacher: Reference, judged: Reference, view: Array, index: int)
     classifier = training_batch(
         teacher.small.descriptor, teacher.objects[index], certain=True
     ).solve()
-    evidence = WEIGHTS.learned * learned_evidence(
-        judged.small.descriptor, classifier, truth, GATE_PX + 4
+    half = HalfMask.of(truth, judged.small.texture_shape)
+    said = WEIGHTS.learned * learned_evidence(
+        judged.small.descriptor, classifier, half, GATE_PX + 4
     )
-    memory = build_memory([(teacher.small.descriptor, teacher.objects[index])])
+    memory = build_memory([(teacher.small, teacher.objects[index])])
     if memory is not None:
-        evidence += WEIGHTS.nearest * neighbour_evidence(judged.small.descriptor, memory, truth)
+        said += WEIGHTS.nearest * neighbour_evidence(judged.small, memory, half, pose_of(truth))
+    evidence = enlarged(said, truth.shape)
     # 2. only near the edge, and not where another object is: elsewhere all know the answer
     depth, outside = edge_distances(truth)
     asked = (np.maximum(depth, outside) <= GATE_PX) & (judged.objects.sum(axis=0) - truth < 0.5)
