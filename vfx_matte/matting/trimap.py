@@ -62,6 +62,9 @@ cost little trust.
 SURE_ENOUGH = 2
 """How many times less sure than usual a model may be to tell hair."""
 
+TEXTURE = 0.15
+"""Alpha up to which a side's own texture is read."""
+
 HAIR_SHARES = (0.012, 0.04)
 """Share of the other side's colours in that window up to which the band is as usual, and from which
 on it is widest.
@@ -129,6 +132,13 @@ def trimap_of(
             keeps it as it is.
         widest_px: how far it reaches where all is hair.
     """
+    if hairy is not None and compiled.usable(distance):
+        from vfx_matte.matting.compiled.band import fill_band
+
+        trimap = np.empty(distance.shape, np.uint8)
+        reach, wider = np.float32(half_px), np.float32(widest_px - half_px)
+        fill_band(distance, reach, wider, hairy, np.uint8(SUBJECT), np.uint8(UNKNOWN), trimap)
+        return trimap
     reach: Array | float = half_px if hairy is None else half_px + (widest_px - half_px) * hairy
     trimap: Array = (distance > 0) * np.uint8(SUBJECT)
     trimap[xp(distance).abs(distance) < reach] = UNKNOWN
@@ -211,23 +221,33 @@ def trust_nearby(
     Returns:
         Float32 (h, w) in 0..1.
     """
-    module = xp(distance)
     # blocks of both sizes consist of whole ones of this size
     block_px = math.gcd(near.block_px, rough.block_px)
     means = near.means if block_px == near.block_px else shrunk(image, block_px)
-    colors = means.astype(np.float32) * np.float32(1 / 255)
-    shape = int(colors.shape[0]), int(colors.shape[1])
+    shape = int(means.shape[0]), int(means.shape[1])
     model = enlarged(rough.model[..., :4], rough.block_px // block_px, shape)
+    alpha, side = (
+        enlarged(near.alpha, near.block_px // block_px, shape),
+        _sides(distance, block_px, shape),
+    )
+    window_px = NEARBY_WINDOW_PX * scale * BLOCK_PX / block_px
+    start, full = (px * scale for px in DEEP_PX)
+    if compiled.usable(distance):
+        from vfx_matte.matting.compiled import band
+
+        trusted = band.trust_nearby(
+            means, model, alpha, side,
+            deep_px=(start, full), window=_window(window_px), misread=MISREAD_NEARBY,
+        )  # fmt: skip
+        return enlarged(trusted, block_px, distance.shape)
     # both readings count half: the near one knows the colours of thin parts that it has learned
     # rightly, the rough one tells better what it has not learned from the part itself
+    module, colors = xp(distance), means.astype(np.float32) * np.float32(1 / 255)
     read_far = module.clip(dot(colors, model) + model[..., 3], 0, 1)
-    alpha = (enlarged(near.alpha, near.block_px // block_px, shape) + read_far) * np.float32(0.5)
-    side = _sides(distance, block_px, shape)
+    alpha = (alpha + read_far) * np.float32(0.5)
     wrong_side = module.where(side > 0, 1 - alpha, alpha)
     # the deeper a pixel is, the surer its side
-    start, full = (px * scale for px in DEEP_PX)
     deep = module.clip((module.abs(side) - start) / (full - start), 0, 1)
-    window_px = NEARBY_WINDOW_PX * scale * BLOCK_PX / block_px
     misread = module.zeros_like(wrong_side)
     for known in (deep * (side > 0), deep * (side <= 0)):
         # where hardly a pixel is deep enough, nothing is held against the colours
@@ -252,12 +272,20 @@ def hair(distance: Array, colors: LocalColors, half_px: float, widest_px: float)
     """
     # the other side's colours in every block, where the model is sure enough to tell
     module, side = xp(distance), _sides(distance, colors.block_px, colors.alpha.shape)
+    if compiled.usable(distance):
+        from vfx_matte.matting.compiled import band
+
+        return band.hair(
+            colors.alpha, colors.sure, side,
+            reaches_px=(half_px, widest_px), sure_enough=SURE_ENOUGH, texture=TEXTURE,
+            windows=(_window(HAIR_WINDOW_PX), _window(CLUTTER_WINDOW_PX)), clutter=CLUTTER,
+            shares=HAIR_SHARES,
+        )  # fmt: skip
     foreign = module.where(side > 0, 1 - colors.alpha, colors.alpha) * module.minimum(
         colors.sure * np.float32(SURE_ENOUGH), 1
     )
     away = module.abs(side)
-    # less than 0.15 is how a side's own texture is read
-    foreign = module.maximum(foreign - 0.15, 0)
+    foreign = module.maximum(foreign - TEXTURE, 0)
     # where hair may be, and beyond
     near, far = (
         (away > start) & (away < stop)
@@ -281,7 +309,9 @@ def hair(distance: Array, colors: LocalColors, half_px: float, widest_px: float)
 def _sides(distance: Array, block_px: int, shape: tuple[int, int]) -> Array:
     """The signed distance in the middle of every block; shape: (blocks down, across)."""
     # the last block may reach beyond the region, and its middle with it
-    side: Array = distance[block_px // 2 :: block_px, block_px // 2 :: block_px]
+    side: Array = xp(distance).ascontiguousarray(
+        distance[block_px // 2 :: block_px, block_px // 2 :: block_px]
+    )
     missing = [(0, want - have) for want, have in zip(shape, side.shape, strict=True)]
     return (
         xp(distance).pad(side, missing, mode="edge") if any(sum(pair) for pair in missing) else side
@@ -290,4 +320,9 @@ def _sides(distance: Array, block_px: int, shape: tuple[int, int]) -> Array:
 
 def _window_sum(values: Array, window_px: float) -> Array:
     """Mean around each block in a window of this side, in px of which a block has BLOCK_PX."""
-    return box_mean(values.astype(np.float32), max(3, round(window_px / BLOCK_PX)) | 1)
+    return box_mean(values.astype(np.float32), _window(window_px))
+
+
+def _window(window_px: float) -> int:
+    """The odd side of a window in blocks, from px of which a block has BLOCK_PX."""
+    return max(3, round(window_px / BLOCK_PX)) | 1

@@ -12,10 +12,11 @@ import numpy as np
 from vfx_matte.matting import compiled
 
 CALLED = {
+    "band": ("_part_sides", "_exceed", "_read_deep", "_trust_read", "fill_band"),
     "clouds": ("_learn",),
     "codes": ("fill_codes",),
     "distance": ("_signed_distance",),
-    "loose": ("_see", "_measure"),
+    "loose": ("_see", "_keep_large"),
     "own_edge": ("_smoothed",),
     "pixels": ("_alpha_of",),
     "subject": ("_soft_box", "_find_levels", "_clean"),
