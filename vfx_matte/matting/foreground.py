@@ -7,6 +7,7 @@ straight alpha meets no background there.
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,8 @@ TIGHTNESS = 1e-2
 """How strongly the colours of a window keep to those of the next coarser level, against one opaque
 pixel of evidence.
 """
+
+_COMPILER = "vfx_matte.matting.compiled.jit"
 
 WINDOW = 5
 """Side of the windows, in samples of their level."""
@@ -109,7 +112,8 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
 
 def _around_soft(matte: Matte, margin_px: int, step: int) -> Region | None:
     """The part of a frame where colours are looked for: as `bounding_box` of what is soft."""
-    if not compiled.usable(matte.alpha):
+    # edges of the mask alone have nothing soft, and Numba is not loaded to find that
+    if not (compiled.usable(matte.alpha) and _COMPILER in sys.modules):
         soft = ((matte.alpha != 0) & (matte.alpha != matte.full)).view(np.uint8)
         return bounding_box(soft, margin_px=margin_px, step=(step, step))
     from vfx_matte.matting.compiled.subject import soft_box
