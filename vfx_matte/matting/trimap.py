@@ -135,10 +135,10 @@ def trimap_of(
     if hairy is not None and compiled.usable(distance):
         from vfx_matte.matting.compiled.band import fill_band
 
-        trimap = np.empty(distance.shape, np.uint8)
-        reach, wider = np.float32(half_px), np.float32(widest_px - half_px)
-        fill_band(distance, reach, wider, hairy, np.uint8(SUBJECT), np.uint8(UNKNOWN), trimap)
-        return trimap
+        filled = np.empty(distance.shape, np.uint8)
+        least, wider = np.float32(half_px), np.float32(widest_px - half_px)
+        fill_band(distance, least, wider, hairy, np.uint8(SUBJECT), np.uint8(UNKNOWN), filled)
+        return filled
     reach: Array | float = half_px if hairy is None else half_px + (widest_px - half_px) * hairy
     trimap: Array = (distance > 0) * np.uint8(SUBJECT)
     trimap[xp(distance).abs(distance) < reach] = UNKNOWN

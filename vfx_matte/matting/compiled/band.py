@@ -77,7 +77,8 @@ def _exceed(means: Array, clutter: np.float32, low: np.float32, per: np.float32)
     """How much more of the other side's colours there is than clutter explains, of both sides
     together, as a share of what all hair has.
     """
-    found, least = np.empty(means.shape[1:], np.float32), F(1e-3)
+    found: Array = np.empty_like(means[0])
+    least = F(1e-3)
     for i in range(found.shape[0]):
         for j in range(found.shape[1]):
             excess = F(0)
@@ -148,7 +149,8 @@ def _read_deep(
 @compiled
 def _trust_read(means: Array, high: np.float32, per: np.float32) -> Array:
     """Trust by the larger share of both sides that is read as the other."""
-    found, least = np.empty(means.shape[1:], np.float32), F(1e-2)
+    found: Array = np.empty_like(means[0])
+    least = F(1e-2)
     for i in range(found.shape[0]):
         for j in range(found.shape[1]):
             one = means[0, i, j] / (means[2, i, j] + least)
