@@ -28,6 +28,7 @@ def test_windows() -> None:
     box = Box.around(inside)
     assert box == (30, 40, 5, 50)
     assert Box.around(inside & False) is None
+    assert Box.around(inside[:0]) is None
     assert box.grown(8, SHAPE) == (22, 48, 0, 58)
     assert box.begun_at(4) == (28, 40, 4, 50)
     assert box.shape == (10, 45)
@@ -118,6 +119,30 @@ def test_masks_and_plates_move_as_if_their_place_were_not_known(box: Box, larges
     assert some.place == every.place == cues.Plate.of(every.lab, every.known).place
     assert every.known.any()
     assert cues.Plate.empty(SHAPE).warped(flow).place == NOWHERE
+
+
+def test_objects_share_pixels_in_their_windows_as_everywhere() -> None:
+    objects, boxes = np.zeros((3, *SHAPE), np.float32), {0: BOX, 2: BOX.moved(20, 30)}
+    for index, box in boxes.items():
+        objects[(index, *box.window)] = noise(*box.shape, seed=index)
+    expected = objects / (np.prod(1 - objects, axis=0) + objects.sum(axis=0))
+    builtin._compete(objects, boxes)
+    np.testing.assert_array_equal(objects, expected)
+    assert 0.9 < objects.sum(axis=0).max() <= 1
+
+
+def test_flow_is_smoothed_over_cells_as_opencv_averages_over_them() -> None:
+    flow, weight = wild_flow(*SHAPE, largest=5), np.zeros(SHAPE, np.float32)
+    weight[BOX.window] = noise(*BOX.shape)
+    parts = np.dstack([flow * weight[..., None], weight])
+    cells = cv2.resize(parts, (17, 12), interpolation=cv2.INTER_AREA)
+    mean = parts.sum(axis=(0, 1))
+    sums = cv2.GaussianBlur(cells, (0, 0), 2, borderType=cv2.BORDER_REPLICATE)
+    expected = (sums[..., :2] + 1e-3 * mean[:2] / mean[2]) / (sums[..., 2:] + 1e-3)
+    found, nothing = cues.smooth_flow(flow, [weight, weight * 0], (12, 17))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert np.abs(found).max() > 0.1
+    assert not nothing.any()
 
 
 def test_half_a_mask_is_measured_in_a_window_as_everywhere() -> None:

@@ -34,21 +34,27 @@ _SAMPLES, _FEWER_SAMPLES = 5000, 2500
 
 
 @functools.cache
-def _projections() -> tuple[tuple[slice, Array, Array], ...]:
-    """The random frequencies and phases of every group: always the same ones."""
+def _projection(channels: int) -> tuple[Array, int]:
+    """What a descriptor and a 1 are multiplied by: float32 (channels + 1, N), and how many of the N
+    are angles, whose cosines count.
+
+    The random frequencies and phases of every group, always the same ones; then the descriptor, and
+    a constant.
+    """
     random = np.random.default_rng(0)
-    groups = []
-    for channels, count, bandwidths in _GROUPS:
-        frequencies = random.standard_normal((channels.stop - channels.start, count))
+    waves = sum(count for _, count, _ in _GROUPS)
+    projection = np.zeros((channels + 1, waves + channels + 1), np.float32)
+    begin = 0
+    for group, count, bandwidths in _GROUPS:
+        frequencies = random.standard_normal((group.stop - group.start, count))
         frequencies /= np.repeat(bandwidths, count // len(bandwidths))
-        groups.append(
-            (
-                channels,
-                frequencies.astype(np.float32),
-                random.uniform(0, 2 * np.pi, count).astype(np.float32),
-            )
-        )
-    return tuple(groups)
+        columns = slice(begin, begin + count)
+        projection[group, columns] = frequencies
+        projection[-1, columns] = random.uniform(0, 2 * np.pi, count)
+        begin += count
+    projection[:-1, waves:-1] = _LINEAR_SCALE * np.eye(channels)
+    projection[-1, -1] = 1
+    return projection, waves
 
 
 def _features(descriptor: Array) -> Array:
@@ -56,17 +62,11 @@ def _features(descriptor: Array) -> Array:
     12) → (M, N).
     """
     count, channels = descriptor.shape
-    waves = sum(phases.size for _, _, phases in _projections())
-    features = np.empty((count, waves + channels + 1), np.float32)
-    begin = 0
-    for group, frequencies, phases in _projections():
-        end = begin + phases.size
-        angles = descriptor[:, group] @ frequencies
-        angles += phases
-        np.cos(angles, out=features[:, begin:end])
-        begin = end
-    np.multiply(descriptor, np.float32(_LINEAR_SCALE), out=features[:, waves:-1])
-    features[:, -1] = 1
+    projection, waves = _projection(channels)
+    extended = np.ones((count, channels + 1), np.float32)
+    extended[:, :-1] = descriptor
+    features: Array = extended @ projection
+    np.cos(features[:, :waves], out=features[:, :waves])
     return features
 
 
@@ -91,8 +91,9 @@ class TrainingBatch:
 
     def solve(self) -> Array:
         """The classifier that these frames ask for: float32 (N,)."""
-        ridge = np.float32(_RIDGE) * np.eye(self.answer.size, dtype=np.float32)
-        return np.linalg.solve(self.gram + ridge, self.answer).astype(np.float32)
+        ridged = self.gram.copy()
+        np.einsum("ii->i", ridged)[:] += np.float32(_RIDGE)
+        return np.linalg.solve(ridged, self.answer).astype(np.float32)
 
 
 def samples(*, thorough: bool) -> int:
@@ -129,7 +130,8 @@ def training_batch(
     weight += trust * (1 - chance) / max(float(((1 - chance) * trust).sum()), 1.0)
     root = np.sqrt(weight / 2)
     # by the weights' roots: of a matrix with itself BLAS computes one half
-    weighted = _features(descriptor.reshape(-1, descriptor.shape[2])[near]) * root[:, None]
+    weighted = _features(descriptor.reshape(-1, descriptor.shape[2])[near])
+    weighted *= root[:, None]
     return TrainingBatch(weighted.T @ weighted, weighted.T @ (root * answer))
 
 

@@ -43,6 +43,8 @@ BORDER_PX = 3
 
 _SAMPLES, _KMEANS_ROUNDS = 4096, 10  # bound the time that a reference takes
 
+_AT_ONCE = 1024  # so many features are compared with all codewords in one product
+
 _ENTRY = np.array([[1 << 10, 1 << 5, 1]], np.float32)
 """What the upper five bits of L, a and b count in the number of a colour's entry."""
 
@@ -239,10 +241,17 @@ def _kmeans(samples: Array, count: int) -> Array:
 
 def _nearest(features: Array, codewords: Array) -> Array:
     """Index of the nearest codeword of each feature, Euclidean: (M, D), (N, D) → int32 (M,)."""
-    # |f|² is the same for all codewords, so it is left out
-    score = features @ (-2 * codewords.T)
-    score += (codewords**2).sum(axis=1)
-    nearest: Array = np.argmin(score, axis=1).astype(np.int32)
+    # |f|² is the same for all codewords, so it is left out: what is least is -2·f·c + |c|²
+    asked = np.ones((len(features), features.shape[1] + 1), np.float32)
+    asked[:, :-1] = features
+    columns = np.concatenate([-2 * codewords.T, (codewords**2).sum(axis=1)[None]])
+    nearest = np.empty(len(features), np.int32)
+    # so many at a time, which stay in the processor's cache
+    score = np.empty((_AT_ONCE, len(codewords)), np.float32)
+    for begin in range(0, len(features), _AT_ONCE):
+        part = asked[begin : begin + _AT_ONCE]
+        found = np.matmul(part, columns, out=score[: len(part)])
+        nearest[begin : begin + _AT_ONCE] = found.argmin(axis=1)
     return nearest
 
 

@@ -9,6 +9,7 @@ then shrunk by steps as runs from other first frames (backward, from the middle)
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -238,25 +239,37 @@ def relative_positions(
     return moved_rows, moved_columns
 
 
-def smooth_flow(flow: Array, weights: Array, cells: tuple[int, int]) -> Array:
+@functools.lru_cache(maxsize=8)
+def _shares_of_cells(size: int, cells: int) -> Array:
+    """How much of each cell every pixel of a side covers: float32 (cells, size)."""
+    side = size / cells
+    begin, end = (side * (np.arange(cells)[:, None] + edge) for edge in (0, 1))
+    pixel = np.arange(size)
+    covered = np.minimum(pixel + 1, end) - np.maximum(pixel, begin)
+    shares: Array = (np.maximum(covered, 0) / side).astype(np.float32)
+    return shares
+
+
+def smooth_flow(flow: Array, weights: Sequence[Array], cells: tuple[int, int]) -> Array:
     """Flow of each class, smoothed over σ = 2 cells by normalised convolution (Knutsson & Westin,
     CVPR 1993).
 
-    flow: float32 (h, w, 2); weights: float32 (C, h, w). Returns float32 (C, cells_y, cells_x, 2);
-    where a class is far away it takes its mean flow.
+    flow: float32 (h, w, 2); weights: C times float32 (h, w). Returns float32 (C, cells_y, cells_x,
+    2); where a class is far away it takes its mean flow.
     """
-    size = (cells[1], cells[0])
+    down, right = (_shares_of_cells(*sides) for sides in zip(flow.shape[:2], cells, strict=True))
     smoothed = []
-    parts = np.zeros((*weights.shape[1:], 3), np.float32)
     for weight in weights:
         box = Box.around(weight > 0) or NOWHERE
-        window = box.window
-        # direction by direction: NumPy is slow where the last axis has two elements
+        part, own = flow[box.window], weight[box.window]
+        # the means over cells as two small products, of the pixels where the class is
+        layers = np.empty((3, *box.shape), np.float32)
         for axis in (0, 1):
-            np.multiply(flow[window][..., axis], weight[window], out=parts[window][..., axis])
-        parts[window][..., 2] = weight[window]
-        sums = cv2.resize(parts, size, interpolation=cv2.INTER_AREA)
-        parts[window] = 0
+            np.multiply(part[..., axis], own, out=layers[axis])
+        layers[2] = own
+        rows, columns = box.window
+        means = down[:, rows] @ layers @ right[:, columns].T
+        sums: Array = np.ascontiguousarray(means.transpose(1, 2, 0))
         total = sums.reshape(-1, 3).sum(axis=0)
         mean = total[:2] / max(float(total[2]), 1e-6)
         sums = cv2.GaussianBlur(sums, (0, 0), 2, borderType=cv2.BORDER_REPLICATE)
@@ -324,11 +337,15 @@ def affine_fit(flow: Array, weight: Array, box: Box | None = None) -> AffineFit:
     """
     step = _step(weight.shape)
     box = Box.whole(weight.shape) if box is None else box
-    sparse = flow[box.window][::step, ::step].reshape(-1, 2).astype(np.float64)
     base = weight[box.window][::step, ::step].reshape(-1).astype(np.float64)
+    # an object is a small part of its window, and what is not in it counts nothing
+    members = np.flatnonzero(base)
+    base = base[members]
+    sparse = flow[box.window][::step, ::step].reshape(-1, 2)[members].astype(np.float64)
+    y, x = np.divmod(members, len(range(box.left, box.right, step)))
     y, x = (
-        grid.astype(np.float32).reshape(-1) / 100
-        for grid in np.mgrid[box.top : box.bottom : step, box.left : box.right : step]
+        (first + step * steps).astype(np.float32) / 100
+        for first, steps in ((box.top, y), (box.left, x))
     )
     total = max(float(base.sum()), 1e-6)
     mid_x, mid_y = float(base @ x) / total, float(base @ y) / total

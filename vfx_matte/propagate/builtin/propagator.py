@@ -641,7 +641,6 @@ class _PreparedFrame:
 
     frame: QuantizedFrame
     flow: Array
-    edge_aware: GuidedFilter
 
 
 @dataclass
@@ -666,7 +665,7 @@ def _prepare(small: SmallFrame, before: Array, codebook: Codebook) -> _PreparedF
     flow = cues.optical_flow(small.gray, before)
     frame = quantize(small, codebook)
     _ = small.descriptor  # is kept there
-    return _PreparedFrame(frame, flow, GuidedFilter(small.rgb, radius_px=SMOOTH_PX))
+    return _PreparedFrame(frame, flow)
 
 
 def _object_in_turn(objects: Array, turn: int) -> int | None:
@@ -787,7 +786,8 @@ class _Scene:
     them, of which are surprise, how badly the background's motion explains each pixel's, and
     uncovered, evidence that it is not the background. every: float32 (h, w), all objects together.
     unchanged: float32 (h, w), how surely a pixel shows the background that was seen there before,
-    0 outside of the hull. smooth: the flow of every class, see `warp_walk`.
+    0 outside of the hull. smooth: the flow of every class, see `warp_walk`. edge_aware: a filter of
+    the picture in the window `guide`, which is the hull and a border.
     """
 
     walk: Walk
@@ -800,6 +800,8 @@ class _Scene:
     surprise: Array
     uncovered: Array
     unchanged: Array
+    edge_aware: GuidedFilter
+    guide: Box
 
     @classmethod
     def of(
@@ -820,9 +822,25 @@ class _Scene:
         unchanged = np.zeros(lab.shape[:2], np.float32)
         unchanged[hull.window] = cues.still_background(background, changed, surprise)
         uncovered = WEIGHTS.background_plate * changed
+        guide = hull.grown(SMOOTH_PX, lab.shape)
         return cls(
-            walk, ready, appearance, smooth, boxes, hull, every, surprise, uncovered, unchanged
+            walk,
+            ready,
+            appearance,
+            smooth,
+            boxes,
+            hull,
+            every,
+            surprise,
+            uncovered,
+            unchanged,
+            GuidedFilter(ready.frame.small.rgb[guide.window], radius_px=SMOOTH_PX),
+            guide,
         )
+
+    def smoothed(self, picture: Array, box: Box) -> Array:
+        """A picture of a window, float32, smoothed along the frame's edges."""
+        return self.edge_aware.within(box.within(self.guide))(picture)
 
     def part(self, index: int) -> tuple[slice, slice]:
         """An object's window within the hull's."""
@@ -907,7 +925,8 @@ def _segment(
                 wrong=wrong.get(index),
             )
         objects[index][box.window] = _decided(scene, index, evidence, distances[1])
-    return _compete(objects), scene.unchanged
+    _compete(objects, boxes)
+    return objects, scene.unchanged
 
 
 def _evidence(
@@ -981,16 +1000,14 @@ def _decided(scene: _Scene, index: int, evidence: Array, outside: Array) -> Arra
     if scene.appearance.single[index]:
         evidence = without_strays(evidence, near, scene.surprise[scene.part(index)])
     # 2. smoothed along the picture's edges, twice, at first where the object may be
-    edge_aware = scene.ready.edge_aware
     part = Box.around(near)
     assert part is not None
     part = part.grown(2 * SMOOTH_PX, near.shape)
     first = np.where(near[part.window], cues.sigmoid(evidence[part.window]), np.float32(0))
-    first = edge_aware.within(part.moved(box.top, box.left))(first)
     seen = np.zeros_like(evidence)
-    seen[part.window] = first
+    seen[part.window] = scene.smoothed(first, part.moved(box.top, box.left))
     again = cues.sigmoid(np.float32(0.5) * evidence + cues.logit(seen, 0.01))
-    return np.clip(edge_aware.within(box)(again), 0, 1)
+    return np.clip(scene.smoothed(again, box), 0, 1)
 
 
 def _network_evidence(
@@ -1020,14 +1037,19 @@ def _network_evidence(
     return evidence
 
 
-def _compete(objects: Array) -> Array:
-    """Let objects share each pixel: float32 (K, h, w) → the same, summing to ≤ 1.
+def _compete(objects: Array, boxes: Mapping[int, Box]) -> None:
+    """Let objects share each pixel, in place: float32 (K, h, w), then summing to ≤ 1. boxes: where
+    each one is that is somewhere.
 
     Soft aggregation as in STM (Oh et al., ICCV 2019, eq. 4) over [Π(1 - p), p_1 … p_K], but of the
     probabilities
     themselves: turning them into odds first would sharpen them. A single object keeps its
     probability.
     """
-    background = np.prod(1 - objects, axis=0)
-    shared: Array = objects / (background + objects.sum(axis=0))
-    return shared
+    background, total = (np.full(objects.shape[1:], value, np.float32) for value in (1, 0))
+    for index, box in boxes.items():
+        background[box.window] *= 1 - objects[(index, *box.window)]
+        total[box.window] += objects[(index, *box.window)]
+    total += background
+    for index, box in boxes.items():
+        objects[(index, *box.window)] /= total[box.window]

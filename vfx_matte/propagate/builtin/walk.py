@@ -255,6 +255,13 @@ def _advected(
     return moved, tuple(grid.advect(own, flow, place, out) for own, flow, place, out in each)
 
 
+def _background(objects: Array) -> Array:
+    """What objects, float32 (K, h, w), leave to the background: float32 (h, w)."""
+    rest: Array = 1 - objects.sum(axis=0)
+    np.maximum(rest, 0, out=rest)
+    return rest
+
+
 def _enlarged(smooth: Array, shape: tuple[int, ...]) -> Array:
     """Smooth flow of one class at every pixel: float32 (cells_y, cells_x, 2) → (h, w, 2)."""
     return cv2.resize(smooth, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
@@ -266,7 +273,7 @@ def smooth_flows(flow: Array, objects: Array) -> list[Array]:
     flow: float32 (h, w, 2); objects: float32 (K, h, w).
     """
     shape = objects.shape[1:]
-    smooth = cues.smooth_flow(flow, with_background(objects), Grid.over(shape).cells)
+    smooth = cues.smooth_flow(flow, [_background(objects), *objects], Grid.over(shape).cells)
     return [_enlarged(own, shape) for own in smooth]
 
 
@@ -278,7 +285,7 @@ def warp_walk(walk: Walk, flow: Array) -> tuple[Walk, list[Array]]:
     # histograms and plates move with the smooth flow of their class: a pixel's own flow is noisy
     grid = Grid.over((walk.gray.shape[0], walk.gray.shape[1]))
     objects = warp_masks(walk.objects, flow)
-    smooth = cues.smooth_flow(flow, with_background(objects), grid.cells)
+    smooth = cues.smooth_flow(flow, [_background(objects), *objects], grid.cells)
     dense = [_enlarged(own, grid.shape) for own in smooth]
     plates = [
         plate.warped(own) for plate, own in zip((walk.background, *walk.plates), dense, strict=True)
@@ -308,9 +315,9 @@ def learn_frame(
     been something else. most_samples: see `training_batch`.
     """
     # 1. what is nearly sure counts, faded in
-    classes = with_background(objects)
-    clear = np.zeros_like(classes)
-    for layer, out in zip(classes, clear, strict=True):
+    scene = _background(objects)
+    clear = np.zeros((len(objects) + 1, *scene.shape), np.float32)
+    for layer, out in zip([scene, *objects], clear, strict=True):
         if (box := Box.around(layer > np.float32(_DOUBTFUL))) is not None:
             part = np.subtract(layer[box.window], np.float32(_DOUBTFUL), out=out[box.window])
             np.maximum(part, 0, out=part)
@@ -350,7 +357,7 @@ def learn_frame(
         places=tuple(places),
         color_running=running[0],
         texture_running=running[1],
-        background=walk.background.updated(frame.small.lab, classes[0] > _CLEAR_BACKGROUND),
+        background=walk.background.updated(frame.small.lab, scene > _CLEAR_BACKGROUND),
         plates=tuple(
             plate.updated(frame.small.lab, layer > _CLEAR_OBJECT)
             for plate, layer in zip(walk.plates, objects, strict=True)

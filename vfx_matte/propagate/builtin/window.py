@@ -25,6 +25,8 @@ class Box(NamedTuple):
     @classmethod
     def around(cls, inside: Array) -> Box | None:
         """The smallest window that holds all that is set in bool or uint8 (H, W), or None."""
+        if not inside.size:
+            return None
         left, top, width, height = cv2.boundingRect(inside.view(np.uint8))
         return cls(top, top + height, left, left + width) if width else None
 
