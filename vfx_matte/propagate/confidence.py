@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -72,8 +73,13 @@ def witnessed_overlap(
 
 
 def _overlap(probability: Probabilities, inside: npt.NDArray[np.bool_]) -> float:
+    area = int(np.count_nonzero(inside))
+    # most objects are possible in a part of the picture only
+    left, top, width, height = cv2.boundingRect((probability > 0).view(np.uint8))
+    window = np.s_[top : top + height, left : left + width]
+    probability, inside = probability[window], inside[window]
     # in float64, as float32 sums of many small probabilities stall
     within = float(probability[inside].sum(dtype=np.float64))
-    union = int(np.count_nonzero(inside)) + float(probability[~inside].sum(dtype=np.float64))
+    union = area + float(probability[~inside].sum(dtype=np.float64))
     # less than half a pixel is possible at all
     return within / union if union > 0.5 else 1.0

@@ -134,7 +134,8 @@ class Lattice:
         """Some blocks, ordered so that each moved one comes before those that it covers a
         part of.
         """
-        moved = np.isin(rows, (0, self.rows)).astype(np.int8) + np.isin(columns, (0, self.columns))
+        moved = ((rows == 0) | (rows == self.rows)).astype(np.int8)
+        moved += (columns == 0) | (columns == self.columns)
         if not moved.any():
             return rows, columns
         order = np.argsort(-moved, kind="stable")
@@ -210,8 +211,8 @@ def enlarge(
             np.clip((layer[box.window] - np.float32(CERTAIN)) * scale, 0, 1, out=part)
             total[box.window] += part
     np.maximum(total, 1, out=total)
-    # 2. how many objects painted each block: where it is one, nothing has to be shared
-    claims = np.zeros((lattice.rows + 1, lattice.columns + 1), np.uint8)
+    # 2. how many objects are around each block, and how many painted it
+    around, claims = np.zeros((2, lattice.rows + 1, lattice.columns + 1), np.uint8)
     windows = []
     for layer, target, box in zip(stretched, out, boxes, strict=True):
         if box is None:
@@ -223,7 +224,10 @@ def enlarge(
         nodes = lattice.above(box, working)
         values = lattice.read(layer, nodes)
         windows.append(_fill(target, values, nodes, lattice))
+        around[nodes.top : nodes.bottom + 1, nodes.left : nodes.right + 1] += 1
         claims[_paint(target, source, values, nodes, lattice)] += 1
+    # where one is alone, nothing has to be shared
+    claims[around < 2] = 0
     _share(out, claims, lattice)
     return windows
 
