@@ -90,6 +90,26 @@ def test_a_click_changes_the_whole_of_what_it_is_on_wherever_on_it_it_is(
     assert min(overlap(one, other) for one, other in combinations(found, 2)) > 0.95
 
 
+def test_a_click_beside_a_head_that_the_network_does_not_see_leaves_the_head() -> None:
+    """The head is as dark as the ground, and the edge to it fainter than the one to the body; but
+    the body has patches of the head's colour, and the ground has none.
+    """
+    body, head = ellipse(170, 160, 75, 55), ellipse(120, 80, 34, 40)
+    wall = ellipse(160, 70, 30, 38) & ~body & ~head
+    image = np.full((HEIGHT, WIDTH, 3), (104, 104, 106), np.uint8)
+    image[body] = (225, 215, 205)
+    image[head & ~body | ellipse(150, 170, 25, 18) | ellipse(200, 150, 18, 25)] = (150, 88, 60)
+    noise = np.random.default_rng(3).integers(-2, 3, image.shape)
+    image = np.clip(image.astype(int) + noise, 0, 255).astype(np.uint8)
+    given = body | head | wall
+    for x, y in ((172, 62), (165, 50), (178, 75)):
+        maker = LearnedFirstMask(image, cast(SalientNetwork, Brightest()))
+        marks = Marks(clicks=(Click(x, y, is_object=False),))
+        lost = given & ~(maker.answer(marks, given.astype(np.float32)).mask > 0)
+        assert np.count_nonzero(lost & wall) > 0.8 * np.count_nonzero(wall)
+        assert np.count_nonzero(lost & (head | body)) < 0.05 * np.count_nonzero(head)
+
+
 def test_several_marks_do_what_each_does_alone_in_any_order() -> None:
     given = SUBJECT | SHADOW
     clicks = (Click(100, 175, False), Click(200, 176, False), Click(245, 80, True))

@@ -23,6 +23,7 @@ from vfx_matte.first_mask.corrections import (
     FeatureMap,
     LogOdds,
     Piece,
+    color_odds,
     corrected,
     log_odds,
     probability_of,
@@ -75,6 +76,15 @@ _DOUBTFUL = 1.0
 _PIECE_REACH = 0.12
 # a mark outside the crop of a mask's features has a wider one, and the next mark not
 _KEPT_FEATURE_MAPS = 3
+# of a given mask's area: a background mark that takes more has to show that it is background …
+_MUCH = 0.05
+# … by colours around it: how far that is and how they are smoothed, both in √area of the mask, and
+# the log odds from which a place is the subject, alone and beyond those of the mark (chosen with
+# bench/corrections.py; with the last as 2.5 a dog's head still goes with the stones behind it)
+_AROUND, _COLOUR_BLUR, _SURE, _APART = 0.6, 0.01, 0.5, 1.5
+# shares of the surroundings that have to be outside of the mask, and of the mask beyond what it
+# takes: otherwise nothing is known of either
+_LEAST_OUTSIDE, _LEAST_REST = 0.1, 0.02
 # around the mask's edge, where a picture's own edges may still move it
 _RIM_PX = 5
 
@@ -363,7 +373,12 @@ class BaseFirstMask(abc.ABC):
         # a given mask is right nearly everywhere: what changes ends at the picture's own edges
         if state.is_given and changed.any():
             rest = (~state.mask if click.is_object else state.mask) & ~changed
-            changed = touching(nearer(self._image, changed, spot, rest) | (spot & changed), spot)
+            nearest = self._nearest(changed, spot, rest)
+            much = _MUCH * np.count_nonzero(state.mask)
+            if not click.is_object and np.count_nonzero(nearest) > much:
+                rest |= self._subject(state.mask, click, spot, rest)
+                nearest = self._nearest(changed, spot, rest)
+            changed = nearest
         mask = state.mask.copy()
         mask[changed] = click.is_object
         # 4. earlier marks stay what they are
@@ -376,6 +391,46 @@ class BaseFirstMask(abc.ABC):
             features=crop,
             marks=marks,
         )
+
+    def _nearest(self, region: Region, spot: Region, rest: Region) -> Region:
+        """The part of what a mark would change that it reaches before the rest does."""
+        return touching(nearer(self._image, region, spot, rest) | (spot & region), spot)
+
+    def _subject(self, mask: Region, click: Click, spot: Region, rest: Region) -> Region:
+        """Where colours show the subject around a background mark: what the mark takes ends there.
+
+        They are learned from the rest of the mask and from what is outside of it: what is in
+        question teaches nothing.
+
+        Args:
+            mask: bool (H, W), as it was given.
+            click: the mark, inside the mask.
+            spot: bool (H, W), what it covers.
+            rest: bool (H, W), what it leaves of the mask.
+
+        Returns:
+            bool (H, W), within the mask; False everywhere where too little is known.
+        """
+        reach = round(_AROUND * math.sqrt(np.count_nonzero(mask)))
+        window = (
+            slice(max(0, click.y - reach), click.y + reach),
+            slice(max(0, click.x - reach), click.x + reach),
+        )
+        inside, own = mask[window], rest[window]
+        found = np.zeros_like(mask)
+        if (
+            np.count_nonzero(~inside) < _LEAST_OUTSIDE * inside.size
+            or np.count_nonzero(own) < _LEAST_REST * own.size
+        ):
+            return found
+        odds = color_odds(
+            np.ascontiguousarray(self._image[window]), own.astype(np.float32), known=own | ~inside
+        )
+        # single pixels of any texture look like the subject
+        smooth = cv2.GaussianBlur(odds, (0, 0), max(1.0, _COLOUR_BLUR * reach / _AROUND))
+        here = float(smooth[spot[window]].mean())
+        found[window] = inside & ~spot[window] & (smooth > max(_SURE, here + _APART))
+        return found
 
     def _state_of(
         self,

@@ -285,21 +285,25 @@ def probability_of(odds: LogOdds) -> npt.NDArray[np.float32]:
         return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
 
 
-def color_odds(image: Image, probability: npt.NDArray[np.float32]) -> LogOdds:
+def color_odds(
+    image: Image, probability: npt.NDArray[np.float32], *, known: Region | None = None
+) -> LogOdds:
     """How much likelier each pixel's colour is in the object than around it, by the colour
     histograms of a soft mask.
 
     Args:
         image: uint8 (H, W, 3) R'G'B', the object and its surroundings.
         probability: float32 (H, W).
+        known: bool (H, W), where the mask is learned from; None = everywhere.
 
     Returns:
         float32 (H, W), −4 … 4.
     """
     index = (image >> _DROPPED_BITS).astype(np.int64)
     bins = (index[..., 0] * _LEVELS + index[..., 1]) * _LEVELS + index[..., 2]
-    inside = _histogram(bins, np.square(probability))
-    outside = _histogram(bins, np.square(1 - probability))
+    counts = np.ones_like(probability) if known is None else known.astype(np.float32)
+    inside = _histogram(bins, counts * np.square(probability))
+    outside = _histogram(bins, counts * np.square(1 - probability))
     ratio = np.log((inside + _SMOOTHING) / (outside + _SMOOTHING))
     return np.asarray(np.clip(ratio, -4, 4)[bins], np.float32)
 
