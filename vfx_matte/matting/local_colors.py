@@ -14,7 +14,6 @@ known. They vary slowly: blocks of pixels share them.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -42,10 +41,9 @@ SAMPLES = 3
 blocks.
 """
 
-PASSES, PASSES_AFTER = 3, 2
+PASSES = 3
 """How often the model is found; every pass takes more pixels for known that the one before is sure
-of. After a coarser model, which has such passes behind it, two do what three do; after one alone
-small parts know too little of their own colours (docs/matting.md).
+of.
 """
 
 SURE = 30.0
@@ -87,17 +85,6 @@ class LocalColors:
     means: Array
     """The mean colour of every block, R'G'B', uint8 (h, w, 3)."""
 
-    def at_blocks(self, block_px: int, shape: tuple[int, ...]) -> tuple[Array, Array]:
-        """`alpha` and `sure` at smaller blocks: two float32 of `shape` (h, w), bilinear."""
-        # both sizes consist of whole blocks of this one
-        unit = math.gcd(block_px, self.block_px)
-        fine = shape[0] * block_px // unit, shape[1] * block_px // unit
-        alpha, sure = (
-            shrunk(enlarged(values, self.block_px // unit, fine), block_px // unit)
-            for values in (self.alpha, self.sure)
-        )
-        return alpha, sure
-
     def sample(self, part: Region, *, numbers: int = 10) -> Array:
         """The first numbers of the model for every pixel of a part of the region: float32 (h, w,
         numbers), bilinear.
@@ -123,14 +110,7 @@ def block_size(scale: float) -> int:
     return max(1, round(BLOCK_PX * scale))
 
 
-def learn_colors(
-    image: Array,
-    distance: Array,
-    *,
-    band_px: float,
-    scale: float,
-    coarser: LocalColors | None = None,
-) -> LocalColors:
+def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float) -> LocalColors:
     """Learn the model from the pixels outside the band, then from those inside that it is sure of.
 
     Args:
@@ -138,23 +118,14 @@ def learn_colors(
         distance: signed distance to the edge in px, positive inside the subject: float32 (H, W).
         band_px: width of the band.
         scale: of the frame against 1080 lines.
-        coarser: what was learned of the same in larger blocks: the model begins with what that one
-            is sure of.
     """
     block_px = block_size(scale)
     if compiled.usable(image):
-        return _compiled_colors(image, distance, band_px, block_px, coarser)
-    return learn_by_arrays(image, distance, band_px=band_px, block_px=block_px, coarser=coarser)
+        return _compiled_colors(image, distance, band_px, block_px)
+    return learn_by_arrays(image, distance, band_px=band_px, block_px=block_px)
 
 
-def learn_by_arrays(
-    image: Array,
-    distance: Array,
-    *,
-    band_px: float,
-    block_px: int,
-    coarser: LocalColors | None = None,
-) -> LocalColors:
+def learn_by_arrays(image: Array, distance: Array, *, band_px: float, block_px: int) -> LocalColors:
     """What `learn_colors` says, on every device."""
     means = shrunk(image, block_px)
     colors, grain = means.astype(np.float32) * np.float32(1 / 255), _grain(image, block_px)
@@ -163,30 +134,24 @@ def learn_by_arrays(
     # what is known counts fully; a trace of the rest keeps windows without anything known solvable
     inside, outside = (side > half).astype(np.float32), (side < -half).astype(np.float32)
     faint_inside, faint_outside = 1e-4 * (side > 0), 1e-4 * (side < 0)
+    weights = inside + faint_inside, outside + faint_outside
     module = xp(colors)
-
-    def weights_after(alpha: Array, sure: Array) -> tuple[Array, Array]:
-        # certain pixels of the band count, by how certain they are; where the model is unsure
-        # only what the mask knows does
-        front, back = (
-            module.clip(2 * alpha - 1, 0, 1) ** 2,
-            module.clip(1 - 2 * alpha, 0, 1) ** 2,
-        )
-        return (
-            (side > half / 2) * front * sure + inside * (1 - sure) + faint_inside,
-            (side < -half / 2) * back * sure + outside * (1 - sure) + faint_outside,
-        )
-
-    weights, passes = (inside + faint_inside, outside + faint_outside), PASSES
-    if coarser is not None:
-        weights, passes = weights_after(*coarser.at_blocks(block_px, side.shape)), PASSES_AFTER
     # the model, then what it is sure of becomes known, then the model again
-    for number in range(passes):
+    for number in range(PASSES):
         slope, constant, apart, spreads, lumas = _model(colors, grain, *weights)
         alpha = module.clip(dot(slope, colors) + constant, 0, 1)
         sure = module.minimum(apart / SURE, 1)
-        if number < passes - 1:
-            weights = weights_after(alpha, sure)
+        if number < PASSES - 1:
+            # certain pixels of the band count, by how certain they are; where the model is unsure
+            # only what the mask knows does
+            front, back = (
+                module.clip(2 * alpha - 1, 0, 1) ** 2,
+                module.clip(1 - 2 * alpha, 0, 1) ** 2,
+            )
+            weights = (
+                (side > half / 2) * front * sure + inside * (1 - sure) + faint_inside,
+                (side < -half / 2) * back * sure + outside * (1 - sure) + faint_outside,
+            )
     # far from the edge the mask decides, whatever colours say
     likely = module.where(module.abs(side) < FAR * band_px, alpha, side > 0).astype(np.float32)
     others = [constant, *spreads, box_mean(likely, AROUND), sure, *lumas]
@@ -195,28 +160,24 @@ def learn_by_arrays(
     return LocalColors(model, alpha, sure, block_px, shape, means)
 
 
-def _compiled_colors(
-    image: Array, distance: Array, band_px: float, block_px: int, coarser: LocalColors | None
-) -> LocalColors:
+def _compiled_colors(image: Array, distance: Array, band_px: float, block_px: int) -> LocalColors:
     """What `learn_by_arrays` finds, in fewer steps."""
     from vfx_matte.matting.compiled.clouds import learn
 
     step = _sample_step(block_px)
     # of four pixels OpenCV rounds the mean in another way than of more
     is_found = step == 1 and block_px > 2
-    side = shrunk(distance, block_px)
     model, alpha, sure, means = learn(
         image,
         None if is_found else shrunk(image, block_px),
-        side,
-        None if coarser is None else coarser.at_blocks(block_px, side.shape),
+        shrunk(distance, block_px),
         block_px=block_px,
         step=step,
         band_px=band_px,
         windows=WINDOWS,
         noise=NOISE,
         sure_from=SURE,
-        passes=PASSES if coarser is None else PASSES_AFTER,
+        passes=PASSES,
         around=AROUND,
         far=FAR,
     )

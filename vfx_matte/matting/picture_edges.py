@@ -270,23 +270,22 @@ def find_edge(
     binary = clean_mask(mask, region, objects, settings)
     distance = signed_distance(binary)
 
-    rough = learn_colors(picture, distance, band_px=width_px, scale=TRUST_SCALE * scale)
-
     # everything that needs no colours nearby is found in a second thread meanwhile
-    def look_far() -> tuple[Array, Array | None, Array]:
+    def learn_rough() -> tuple[LocalColors, Array, Array | None, Array]:
+        rough = learn_colors(picture, distance, band_px=width_px, scale=TRUST_SCALE * scale)
         trusted = trust(distance, rough, half_px=width_px / 2)
         if soft is not None:
             edged = soften_edges(
                 binary, region, soft, objects, shape=shape, settings=settings
             ).astype(np.float32)
             edged *= np.float32(1 / _ONE)
-            return trusted, edged, edged
+            return rough, trusted, edged, edged
         # without probabilities: the mask's edge without its steps
         window_px = max(3, round(SMOOTHING_PX * scale)) | 1
-        return trusted, None, smoothed_edge(binary, distance, window_px)
+        return rough, trusted, None, smoothed_edge(binary, distance, window_px)
 
-    learn = partial(learn_colors, picture, distance, band_px=width_px, scale=scale, coarser=rough)
-    colors, (trusted, likely, own_edge) = both(learn, look_far, on=mask)
+    learn = partial(learn_colors, picture, distance, band_px=width_px, scale=scale)
+    colors, (rough, trusted, likely, own_edge) = both(learn, learn_rough, on=mask)
     trusted = trusted * trust_nearby(picture, distance, colors, rough, scale=scale)
     # hair is hair, whatever band was chosen
     usual = MatteSettings(edges=settings.edges)

@@ -26,7 +26,6 @@ def learn(
     image: Array,
     means: Array | None,
     side: Array,
-    before: tuple[Array, Array] | None,
     *,
     block_px: int,
     step: int,
@@ -46,8 +45,6 @@ def learn(
             pixel of a block is looked at: `step` 1.
         side: signed distance to the edge of every block, float32 (h, w).
         block_px: side of a block.
-        before: alpha and sureness of every block that the first model begins with, float32 (h, w)
-            each; None begins with the mask alone.
         step: every which pixel the spread of colours in a block is taken of.
         band_px: width of the band.
         windows: sides in blocks and weights, three of them.
@@ -62,13 +59,9 @@ def learn(
     is_found = means is None
     if means is None:
         means = np.empty((*side.shape, 3), np.uint8)
-    alpha, sure = np.empty((2, *side.shape), np.float32)
-    if before is not None:
-        alpha[:], sure[:] = before
-    model, likely = _learn(
+    model, alpha, sure, likely = _learn(
         np.ascontiguousarray(image), means, is_found, side, block_px, step, band_px / 2, halves,
-        shares, F(noise), F(1 / sure_from), passes, F(far * band_px), before is not None, alpha,
-        sure,
+        shares, F(noise), F(1 / sure_from), passes, F(far * band_px),
     )  # fmt: skip
     model[..., 6] = box_mean(likely, around)
     return model, alpha, sure, means
@@ -78,24 +71,23 @@ def learn(
 def _learn(
     image: Array, means: Array, is_found: bool, side: Array, block_px: int, step: int, half: float,
     halves: Array, shares: Array, noise: np.float32, per_sure: np.float32, passes: int,
-    far: np.float32, is_begun: bool, alpha: Array, sure: Array,
-) -> tuple[Array, Array]:  # fmt: skip
-    """The model that `learn` gives, without the mean of alpha around, and the alpha that this is a
-    mean of.
+    far: np.float32,
+) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+    """What `learn` gives, without the mean of alpha around, and the alpha that it is taken of.
 
-    `alpha` and `sure` are changed; where `is_begun` they are what the model begins with. `is_found`
-    says whether `means` are found here, `half` is half the band's width, `halves` how far the
-    windows reach in blocks, int64 (3,), `shares` the weight of one block in each, float64
+    `is_found` says whether `means` are found here, `half` is half the band's width, `halves` how
+    far the windows reach in blocks, int64 (3,), `shares` the weight of one block in each, float64
     (3,), and `far` the distance in px from which on pixels count as known.
     """
     down, across = side.shape
     base = np.empty((down, across, MOMENTS - 1), np.float32)
     _spread(image, means, is_found, block_px, step, base)
     model = np.empty((down, across, 10), np.float32)
+    alpha, sure = np.empty((down, across), np.float32), np.empty((down, across), np.float32)
     weights = np.empty((down, across, 2), np.float32)
     moments = np.empty((down, across * 2 * MOMENTS), np.float32)
     for number in range(passes):
-        _weigh(side, alpha, sure, half, number == 0 and not is_begun, weights)
+        _weigh(side, alpha, sure, half, number == 0, weights)
         _weighted(base, weights, moments)
         is_last = number == passes - 1
         _models(moments, base, halves, shares, noise, per_sure, is_last, model, alpha, sure)
@@ -105,7 +97,7 @@ def _learn(
         for j in range(across):
             known = F(1) if side[i, j] > 0 else F(0)
             likely[i, j] = alpha[i, j] if abs(side[i, j]) < far else known
-    return model, likely
+    return model, alpha, sure, likely
 
 
 @compiled
