@@ -6,7 +6,11 @@ import contextlib
 import gc
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import av
 import pytest
 from support.command_line import CommandLine
 
@@ -99,3 +103,22 @@ def test_options_are_read_without_typers_adapters(cli: CommandLine) -> None:
     )
     assert ran.stderr.decode().startswith("error: there is no clip 'no.mp4'")
     assert ran.returncode == 2
+
+
+def test_a_mask_of_the_first_frame_reads_what_the_probe_has_decoded(
+    cli: CommandLine,
+    take: Callable[..., Path],
+    clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take(clip)
+    opened, av_open = [], av.open
+
+    def counted(*args: Any, **options: Any) -> Any:  # noqa: ANN401
+        opened.append(args)
+        return av_open(*args, **options)
+
+    monkeypatch.setattr(av, "open", counted)
+    cli.run("mask", "clip.mp4", "--box", "8,8,40,40", "--method", "graph")
+    # once to count its frames, once for its pictures
+    assert len(opened) == 2

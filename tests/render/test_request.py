@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.command_line import CommandLine
 
 from vfx_matte.errors import UsageError
+from vfx_matte.matting import compiled, estimators
 from vfx_matte.pipeline.clip import SegmentedClip, open_segmented
 from vfx_matte.pipeline.progress import SilentReporter
+from vfx_matte.pipeline.render import request
 from vfx_matte.pipeline.render.encoding import EncodeOptions
 from vfx_matte.pipeline.render.planner import Planner
 from vfx_matte.pipeline.render.renders import RenderRequest
@@ -100,7 +103,19 @@ def test_numbered_files_of_a_part_begin_with_the_number_of_its_first_frame(
 
 
 def test_a_request_renders_the_whole_clip_to_its_usual_place_unless_it_says_otherwise() -> None:
-    request = RenderRequest()
-    assert (request.output, request.selection.frame, request.matte) == (
+    asked = RenderRequest()
+    assert (asked.output, asked.selection.frame, asked.matte) == (
         None, None, MatteSettings()
     )  # fmt: skip
+
+
+def test_the_compiler_is_loaded_beforehand_for_edges_from_the_picture_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(estimators.importlib, "import_module", loaded.append)
+    for edges in ("hard", "median", "feather"):
+        request.load_edges(MatteSettings(edges=edges))
+    assert loaded == []
+    request.load_edges(MatteSettings(edges="guided"))
+    assert loaded == (["vfx_matte.matting.compiled.jit"] if compiled.usable(np.empty(0)) else [])

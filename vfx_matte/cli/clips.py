@@ -123,7 +123,12 @@ def clip_path(session: Session, clip: Path | None) -> Path:
 
 
 def opened_clip(
-    session: Session, path: Path, *, fps: str | None = None, gaps: str | None = None
+    session: Session,
+    path: Path,
+    *,
+    fps: str | None = None,
+    gaps: str | None = None,
+    begins: bool = False,
 ) -> SourceClip:
     """Open a clip.
 
@@ -132,6 +137,7 @@ def opened_clip(
         path: of the clip.
         fps: the rate of an image sequence, as typed; None is config.ini's.
         gaps: what stands for missing numbers of a sequence; None is config.ini's.
+        begins: whether it is going to be read from its beginning at once.
 
     Raises:
         UsageError: a rate or a word that has no meaning.
@@ -150,6 +156,7 @@ def opened_clip(
         usual_fps=parse_rate(settings.segment.fps),
         gaps=chosen.gaps,
         ignore_alpha=settings.clip.ignore_alpha,
+        begins=begins,
         reporter=session,
     )
 
@@ -161,6 +168,14 @@ def segmented_clip(session: Session, clip: Path | None) -> SegmentedClip:
         WorkspaceError: it was not segmented, or not to the end.
     """
     return _opened(session, clip_path(session, clip))
+
+
+def opening_source(session: Session, clip: Path | None) -> Callable[[], SourceClip]:
+    """Begin to open the clip that is meant, see `opening_clip`."""
+    path = clip_path(session, clip)
+    from vfx_matte.backend import begun
+
+    return begun(partial(opened_clip, session, path, begins=True))
 
 
 def opening_clip(session: Session, clip: Path | None) -> Callable[[], SegmentedClip]:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import At, Output, clip_path, opened_clip
+from vfx_matte.cli.clips import At, Output, opening_source
+from vfx_matte.cli.loading import loading
 from vfx_matte.cli.propagators import propagator_options
 from vfx_matte.errors import UsageError
 from vfx_matte.printable import shortened
@@ -95,19 +96,23 @@ def mask(
 ) -> None:
     """Make a first mask, or correct one, by clicks, strokes, a box, or what stands out."""
     from vfx_matte.cli.show import paths, say, show_to_scripts
-    from vfx_matte.pipeline import first_mask
     from vfx_matte.timeline import parse_position
 
+    # what is typed is read before the clip is opened, so that a slip in it costs no time
+    position, outline = None if at is None else parse_position(at), _box(box) if box else None
     # marks keep the order within each kind; the kinds together say what is object and what is not
     clicks = [(_points(text, "--fg x,y", most=1)[0], True) for text in fg or ()]
     clicks += [(_points(text, "--bg x,y", most=1)[0], False) for text in bg or ()]
     strokes = [(_points(text, '--fg-stroke "x,y x,y …"'), True) for text in fg_stroke or ()]
     strokes += [(_points(text, '--bg-stroke "x,y x,y …"'), False) for text in bg_stroke or ()]
+    opened = opening_source(session, clip)
+    with loading():
+        from vfx_matte.pipeline import first_mask
     propagated = begin == first_mask.PROPAGATED
     request = first_mask.MaskRequest(
-        at=None if at is None else parse_position(at),
+        at=position,
         marks=first_mask.Marks(
-            box=_box(box) if box else None,
+            box=outline,
             clicks=tuple(first_mask.Click(x, y, is_object) for (x, y), is_object in clicks),
             strokes=tuple(first_mask.Stroke(points, is_object) for points, is_object in strokes),
         ),
@@ -121,7 +126,7 @@ def mask(
     # segment looks for them
     settings = session.settings
     made = first_mask.save_first_mask(
-        opened_clip(session, clip_path(session, clip)),
+        opened(),
         request,
         output=output,
         preview=preview,

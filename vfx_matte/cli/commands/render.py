@@ -121,7 +121,10 @@ def greenback(
     opened = opening_clip(session, clip)
     with loading():
         from vfx_matte.pipeline.render.renders import render_greenback
-    request = rendering.request(session, span)
+        from vfx_matte.pipeline.render.request import load_edges
+
+        request = rendering.request(session, span)
+        load_edges(request.matte)
     result = render_greenback(opened(), settings, request, reporter=session)
     show_results(session, [result])
 
@@ -142,7 +145,10 @@ def maskvideo(
     opened = opening_clip(session, clip)
     with loading():
         from vfx_matte.pipeline.render.renders import render_maskvideos
-    request = rendering.request(session, span)
+        from vfx_matte.pipeline.render.request import load_edges
+
+        request = rendering.request(session, span)
+        load_edges(request.matte)
     results = render_maskvideos(opened(), settings, request, reporter=session)
     show_results(session, results)
 
@@ -163,7 +169,10 @@ def alpha(
     opened = opening_clip(session, clip)
     with loading():
         from vfx_matte.pipeline.render.renders import render_alpha
-    request = rendering.request(session, span)
+        from vfx_matte.pipeline.render.request import load_edges
+
+        request = rendering.request(session, span)
+        load_edges(request.matte)
     result = render_alpha(opened(), settings, request, reporter=session)
     show_results(session, [result])
 

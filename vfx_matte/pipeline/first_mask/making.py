@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vfx_matte.backend import keep_freed_memory
 from vfx_matte.drawing.sheet import tinted, with_marks
 from vfx_matte.errors import OutputError, UsageError, VfxMatteError, WorkspaceError
 from vfx_matte.first_mask import (
@@ -146,6 +147,8 @@ def save_first_mask(
         raise UsageError(
             f"mask {str(output)!r} is not a PNG", hint="masks are PNG files, which keep every value"
         )
+    # layers of a network are freed and taken again hundreds of times
+    keep_freed_memory()
     # 1. everything that can be refused without computing
     number = clip.info.timeline.number(0 if request.at is None else clip.frame_index(request.at))
     path = output or Path(mask_name(clip.path, number))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vfx_matte.backend import Device, choose_device
 from vfx_matte.errors import UsageError
+from vfx_matte.matting import load_compiler
 from vfx_matte.matting.compiled.notice import tell_when_compiling
 from vfx_matte.media.writers import left_out, stills
 from vfx_matte.media.writers.numbered_files import is_numbered
@@ -44,6 +45,12 @@ class Tools:
             DeviceError: "cuda" was asked for and is not usable.
         """
         return cls(device=choose_device(device, notify=notify), model=model)
+
+
+def load_edges(matte: MatteSettings) -> None:
+    """Import what edges are found with, to be done while a clip is opened."""
+    if matte.method.from_picture:
+        load_compiler()
 
 
 def with_edges(clip: SegmentedClip, matte: MatteSettings, reporter: Reporter) -> MatteSettings:
