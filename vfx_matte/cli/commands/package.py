@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, segmented_clip
+from vfx_matte.cli.clips import Clip, opening_clip
 from vfx_matte.cli.commands.render import check, tools
+from vfx_matte.cli.loading import loading
 from vfx_matte.cli.options import Only
 from vfx_matte.cli.part import whole_clip
 from vfx_matte.errors import UsageError
@@ -50,8 +51,6 @@ def package(
     -o names a FOLDER.
     """
     from vfx_matte.cli.show import say, show_to_scripts, table
-    from vfx_matte.pipeline.export import package as pipeline
-    from vfx_matte.pipeline.render.encoding import EncodeOptions
 
     # --for may also be config.ini's target, so that it is no required option
     if not render.target:
@@ -64,8 +63,15 @@ def package(
         parse_rate(settings.fps)
     # no timeline counts part of a clip, so there are no --start and --stop: `whole_clip` refuses
     # them
+    opened = opening_clip(session, clip)
+    with loading():
+        from vfx_matte.pipeline.export import package as pipeline
+        from vfx_matte.pipeline.render.encoding import EncodeOptions
+        from vfx_matte.pipeline.render.request import load_edges
+
+        load_edges(matte)
     result = pipeline.package(
-        segmented_clip(session, clip),
+        opened(),
         pipeline.PackageRequest(
             settings=settings,
             green=green,

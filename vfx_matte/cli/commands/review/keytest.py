@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, Output, segmented_clip
+from vfx_matte.cli.clips import Clip, Output, opening_clip
 from vfx_matte.cli.commands.render import tools
+from vfx_matte.cli.loading import loading
 from vfx_matte.cli.options import Only
 from vfx_matte.settings.options import (
     GreenbackSettings,
@@ -46,12 +47,17 @@ def keytest(
     Only the suffix of -o is used.
     """
     from vfx_matte.cli.show import say, show_to_scripts, table
-    from vfx_matte.pipeline.render.encoding import EncodeOptions
-    from vfx_matte.pipeline.review import keytest as pipeline
 
+    opened = opening_clip(session, clip)
+    with loading():
+        from vfx_matte.pipeline.render.encoding import EncodeOptions
+        from vfx_matte.pipeline.render.request import load_edges
+        from vfx_matte.pipeline.review import keytest as pipeline
+
+        load_edges(matte)
     # config.ini's key and encoding hold here too: what is tested is what `greenback` would write
     result = pipeline.keytest(
-        segmented_clip(session, clip),
+        opened(),
         pipeline.KeytestRequest(
             settings=settings,
             green=green,
