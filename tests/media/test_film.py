@@ -15,6 +15,7 @@ from support.notices import Notices
 
 from vfx_matte.errors import MediaError
 from vfx_matte.media.open import open_clip
+from vfx_matte.media.readers.video import VideoReader
 from vfx_matte.media.sequence import is_sequence
 
 
@@ -59,6 +60,14 @@ def test_a_single_picture_before_the_film_is_passed_over(
     assert told == [
         f"c{suffix}: video stream 0 is a single picture (32×24); the film is stream 1 (64×48)"
     ]
+
+
+def test_what_was_begun_of_another_stream_is_let_go(tmp_path: Path, notices: Notices) -> None:
+    path = write(tmp_path / "c.mp4", [(1, 32, 24), (5, 64, 48)])
+    reader = VideoReader(path, notify=notices, begins=True)
+    assert [frame.picture.shape for frame in reader.frames()] == [(48, 64)] * 5
+    assert reader._beginning is not None
+    assert reader._beginning._coming.gi_frame is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ one's size and layout (`readers.uniform`).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
@@ -137,6 +138,10 @@ class _Beginning:
     def pictures(self, stream: int | None) -> Generator[Decoded, None, None]:
         """Decode for the probe."""
         if stream is not None:
+            # what was begun is another stream, and nobody will read it
+            with contextlib.suppress(MediaError):
+                self._first()
+            self._coming.close()
             yield from decode(self._path, stream=stream, threads=self._threads)
             return
         seen: list[Decoded] = []
