@@ -9,9 +9,10 @@ import numpy as np
 
 from vfx_matte.backend import Array
 from vfx_matte.propagate.builtin.classifier import (
+    FEWER,
+    THOROUGH,
     TrainingBatch,
     average,
-    samples,
     training_batch,
 )
 from vfx_matte.propagate.builtin.codebook import (
@@ -112,12 +113,17 @@ def learn_appearance(references: Sequence[Reference]) -> Appearance:
                 one.small.descriptor,
                 one.objects[index],
                 certain=True,
-                samples=samples(thorough=several),
+                sampling=THOROUGH if several else FEWER,
             )
             for one in shown
         ]
         batches.append(average(taught) if taught else None)
-        memories.append(build_memory([(one.small, one.objects[index]) for one in shown]))
+        memories.append(
+            build_memory(
+                [(one.small, one.objects[index]) for one in shown],
+                sparse=num_objects > 1 and not several,
+            )
+        )
         single.append(all(in_one_piece(one.objects[index]) for one in shown))
     color, texture = totals
     ids = frozenset().union(*(reference.ids for reference in references))

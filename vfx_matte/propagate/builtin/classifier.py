@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,7 +31,7 @@ _LINEAR_SCALE = 0.02  # brings descriptors, of some tens, to the size of a cosin
 _RIDGE = 1e-3
 # background from the whole frame lost 0.4 of J&F
 _SURROUNDINGS_PX = 50
-_SAMPLES, _FEWER_SAMPLES = 5000, 2500
+_LEAST_SAMPLES = 500  # but for what is smaller still
 
 
 @functools.cache
@@ -96,17 +97,36 @@ class TrainingBatch:
         return np.linalg.solve(ridged, self.answer).astype(np.float32)
 
 
-def samples(*, thorough: bool) -> int:
-    """How many pixels of a frame teach, at most.
+class Sampling(NamedTuple):
+    """How many pixels of a frame teach."""
 
-    Half as many are as good in half the time of one reference, and where another walk counts more
-    (docs/builtin.md).
+    most: int = 5000
+    every: int = 1
+    """Of the pixels around a small object no more than each so many-th: neighbours are alike."""
+
+    def of(self, pixels: Array) -> Array:
+        """Evenly spaced ones of some pixels, flat indices."""
+        count = min(self.most, max(pixels.size // self.every, _LEAST_SAMPLES), pixels.size)
+        chosen: Array = pixels[np.linspace(0, pixels.size - 1, count).astype(np.intp)]
+        return chosen if count < pixels.size else pixels
+
+
+# half as many are as good in half the time of one reference, and where another walk counts more;
+# an object alone lost 0.1 to 0.2 of J&F by what several can spare (docs/builtin.md)
+THOROUGH, FEWER, SPARSE = Sampling(), Sampling(2500), Sampling(2500, every=4)
+
+
+def sampling(*, thorough: bool, num_objects: int) -> Sampling:
+    """Which pixels of a frame that was segmented teach: where several objects are followed,
+    fewer of small ones.
     """
-    return _SAMPLES if thorough else _FEWER_SAMPLES
+    if thorough:
+        return THOROUGH
+    return FEWER if num_objects == 1 else SPARSE
 
 
 def training_batch(
-    descriptor: Array, layer: Array, *, certain: bool, samples: int = _SAMPLES
+    descriptor: Array, layer: Array, *, certain: bool, sampling: Sampling = THOROUGH
 ) -> TrainingBatch:
     """Learn from one frame, from the object and what is within `_SURROUNDINGS_PX` of it.
 
@@ -115,13 +135,12 @@ def training_batch(
         layer: float32 (h, w), the object's soft mask.
         certain: the mask was given, so that every pixel counts in full; in a predicted one a pixel
             counts by how sure it is, |2p - 1|.
-        samples: how many pixels teach at most.
+        sampling: how many pixels teach.
     """
     # evenly spaced samples, so that a frame costs the same whatever the object's size
     half = HalfMask.of(layer, descriptor.shape)
     near = _surroundings(half, _SURROUNDINGS_PX)
-    if near.size > samples:
-        near = near[np.linspace(0, near.size - 1, samples).astype(np.intp)]
+    near = sampling.of(near)
     chance = half.inside.reshape(-1)[near]
     answer = 2 * chance - 1
     trust = np.ones_like(answer) if certain else np.abs(answer)
