@@ -107,9 +107,9 @@ def test_nothing_known_or_nothing_there() -> None:
     )
 
 
-def test_of_a_small_object_each_third_pixel_is_remembered() -> None:
+def test_of_a_small_object_fewer_pixels_are_remembered() -> None:
     """Where several are followed; of one alone more are."""
-    for sparse, count in ((True, 1280), (False, 3000)):
+    for sparse, count in ((True, 2000), (False, 3000)):
         memory = build_memory([scene()], sparse=sparse)
         assert memory is not None
         # nearly all 3,840 pixels at half size are near the edge; each side is filled up to 128

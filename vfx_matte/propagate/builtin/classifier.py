@@ -31,7 +31,7 @@ _LINEAR_SCALE = 0.02  # brings descriptors, of some tens, to the size of a cosin
 _RIDGE = 1e-3
 # background from the whole frame lost 0.4 of J&F
 _SURROUNDINGS_PX = 50
-_LEAST_SAMPLES = 500  # but for what is smaller still
+_LEAST_SAMPLES = 1000  # but for what is smaller still
 
 
 @functools.cache
