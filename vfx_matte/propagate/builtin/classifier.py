@@ -100,8 +100,8 @@ class TrainingBatch:
 class Sampling(NamedTuple):
     """How many pixels of a frame teach."""
 
-    most: int = 5000
-    every: int = 1
+    most: int
+    every: int
     """Of the pixels around a small object no more than each so many-th: neighbours are alike."""
 
     def of(self, pixels: Array) -> Array:
@@ -113,7 +113,7 @@ class Sampling(NamedTuple):
 
 # half as many are as good in half the time of one reference, and where another walk counts more;
 # an object alone lost 0.1 to 0.2 of J&F by what several can spare (docs/builtin.md)
-THOROUGH, FEWER, SPARSE = Sampling(), Sampling(2500), Sampling(2500, every=4)
+THOROUGH, FEWER, SPARSE = Sampling(5000, 1), Sampling(2500, 1), Sampling(2500, 4)
 
 
 def sampling(*, thorough: bool, num_objects: int) -> Sampling:

@@ -41,7 +41,7 @@ asked about.
 
 # bounds the product of a frame, whatever the number of references
 _SAMPLES = 3000  # of all references together
-# with 500 the least alike of 31 small objects beside each other overlapped the truth by 90 %, not 94
+# with 500 the worst of 31 small objects beside each other overlapped the truth by 90 %, not by 94
 _OF_SMALL, _LEAST_SAMPLES = 3, 2000
 _CROSS = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]], np.float32) / 4
 _AT_ONCE, _TILE = 256, 16
