@@ -3,6 +3,7 @@
     # greenback against the ffmpeg program, 720p and 1080p; memory of every command
     python bench/render.py
     python bench/render.py --sizes 3840x2160 --frames 60 --skip-memory
+    python bench/render.py --peaks 3840x2160
     python bench/render.py --clip a.mp4 --mask first.png   # the same on your own clip
     python bench/render.py --clip a.mp4 --masks workspace  # … with masks that are there
 
@@ -13,7 +14,9 @@ video. Each is run in turn, `--rounds` times; the fastest of each counts. Beside
 time of all threads, which other work on the machine changes less. `guided` is compiled once before
 anything is measured, and Python's modules are, as in every installation (PYTHONDONTWRITEBYTECODE
 would have them compiled in every run).
-Memory: peak resident size of every command for 300 and 3,000 frames of the same picture.
+Memory: peak resident size of every command for 300 and 3,000 frames of the same picture; with
+--peaks 3840x2160 instead that of clips of this size beside the ffmpeg program with the same
+encoders, 48 frames, so that x264's lookahead is full.
 """
 
 from __future__ import annotations
@@ -224,6 +227,51 @@ def bench_memory(folder: Path, short: Path, long: Path) -> list[str]:
     return rows
 
 
+def bench_peaks(folder: Path, *, size: str, frame_count: int = 48) -> Iterator[str]:
+    """Rows of the table of peak memory beside the ffmpeg program."""
+    width, height = (int(side) for side in size.split("x"))
+    clip = make_project(folder, width=width, height=height, frame_count=frame_count)
+    first = folder / "first.png"
+    shutil.copy(clip.parent / "workspace" / clip.stem / "masks" / "0000000.png", first)
+    mask = folder / "mask.mkv"
+    run(vfx_matte("maskvideo", str(clip), "-o", str(mask), "--edges", "median", "--quiet"), folder)
+    codec, preset, quality = X264
+    x264 = ["--codec", codec, "--preset", preset, "--quality", str(quality)]
+    rate = open_source(clip, reporter=SilentReporter()).info.timeline.average_fps
+    inputs = ["ffmpeg", "-v", "error", "-y", "-i", str(clip), "-i", str(mask)]
+    theirs = {
+        "alphamerge, overlay, libx264": ffmpeg_green(
+            clip, mask, folder / "f.mp4", size=size, rate=rate
+        ),
+        "alphamerge, prores_ks": [
+            *inputs, "-filter_complex", "alphamerge", "-c:v", "prores_ks", "-profile:v", "4444",
+            "-pix_fmt", "yuva444p10le", str(folder / "f.mov"),
+        ],
+        "mask video, ffv1": [*inputs, "-map", "1:v", "-c:v", "ffv1", str(folder / "f.mkv")],
+        "clip, decoded": [*inputs, "-map", "0:v", "-f", "null", "-"],
+    }  # fmt: skip
+    pairs = (
+        (["greenback", "-o", "o.mp4", *x264], "alphamerge, overlay, libx264"),
+        (["greenback", "--edges", "median", "-o", "o.mp4", *x264], "alphamerge, overlay, libx264"),
+        (["overlay", "-o", "o.mp4", *x264], "alphamerge, overlay, libx264"),
+        (["alpha", "-o", "o.mov"], "alphamerge, prores_ks"),
+        (["maskvideo", "-o", "o.mkv"], "mask video, ffv1"),
+        (
+            ["segment", "--fresh", "--workspace", "new", "--first-mask", str(first)],
+            "clip, decoded",
+        ),
+    )
+    run([*vfx_matte("greenback", str(clip), "-o", "o.mp4", "--quiet"), "--stop", "1"], folder)
+    peaks = {name: run(command, folder).peak_mib for name, command in theirs.items()}
+    for (verb, *options), other in pairs:
+        peak = run(vfx_matte(verb, str(clip), *options, "--quiet"), folder).peak_mib
+        shown = f"{verb} {'median' if 'median' in options else ''}"
+        yield (
+            f"{shown:<18} {peak:8.1f} MiB  {other:<30} {peaks[other]:8.1f} MiB"
+            f"  {peak / peaks[other]:5.2f} ×"
+        )
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(
@@ -241,11 +289,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--skip-memory", action="store_true")
+    parser.add_argument("--peaks", metavar="SIZE", help="only peak memory beside ffmpeg, of a size")
     options = parser.parse_args()
     if shutil.which("ffmpeg") is None:
         sys.exit("the ffmpeg program is not on PATH; it is the other side of the comparison")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if options.peaks:
+            for row in bench_peaks(folder, size=options.peaks):
+                print(row, flush=True)
+            return
         methods = options.edges.split(",")
         print(f"{'clip':<18} {'edges':<7} {'vfx-matte':>10} {'ffmpeg':>10} {'transcode':>10}")
         sizes = [] if options.clip else options.sizes.split(",")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -122,3 +124,43 @@ def test_a_mask_of_the_first_frame_reads_what_the_probe_has_decoded(
     cli.run("mask", "clip.mp4", "--box", "8,8,40,40", "--method", "graph")
     # once to count its frames, once for its pictures
     assert len(opened) == 2
+
+
+HEAPS = """
+import ctypes, os, sys, tempfile, threading
+from vfx_matte.cli import main
+sys.argv = ["vfx-matte", "formats", "--json"]
+try:
+    main()
+except SystemExit:
+    pass
+kept, barrier = [], threading.Barrier(4)
+def work():
+    barrier.wait()
+    kept.append([bytearray(50_000) for _ in range(20)])
+    barrier.wait()
+threads = [threading.Thread(target=work) for _ in range(4)]
+for one in threads: one.start()
+for one in threads: one.join()
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+with tempfile.TemporaryFile() as file:
+    stream = ctypes.c_void_p(libc.fdopen(os.dup(file.fileno()), b"w"))
+    libc.malloc_info(0, stream)
+    libc.fclose(stream)
+    file.seek(0)
+    print(file.read().count(b"<heap nr="), file=sys.stderr)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has other heaps")
+@pytest.mark.parametrize(("asked", "is_one"), [({}, True), ({"MALLOC_ARENA_MAX": "3"}, False)])
+def test_threads_share_one_heap_unless_somebody_asks_otherwise(
+    asked: dict[str, str], is_one: bool
+) -> None:
+    own = {key: value for key, value in os.environ.items() if not key.startswith("MALLOC_")}
+    ran = subprocess.run(
+        [sys.executable, "-c", HEAPS], env=own | asked, capture_output=True, text=True, check=True
+    )
+    assert (int(ran.stderr.split()[-1]) == 1) == is_one

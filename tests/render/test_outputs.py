@@ -25,6 +25,7 @@ from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip, open_segmented
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.pipeline.render import key, mattes
+from vfx_matte.pipeline.render import outputs as rendering
 from vfx_matte.pipeline.render.outputs import FrameJob, PlannedOutput, frame_jobs, write_outputs
 from vfx_matte.pipeline.render.part import write_frame
 from vfx_matte.pipeline.render.planner import Planner
@@ -372,3 +373,24 @@ def test_a_background_goes_on_behind_a_held_frame(
         encode=EXACT,
     )
     assert not still.moves
+
+
+@pytest.mark.parametrize(("pixels", "most"), [(96 * 64 * 4, 4), (96 * 64 * 3, 3), (96 * 64, 2)])
+def test_fewer_large_frames_wait_between_threads(
+    segmented: SegmentedClip,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    pixels: int,
+    most: int,
+) -> None:
+    depths = []
+    prefetched = rendering.prefetched
+
+    def noting(items: Iterator[object], *, depth: int) -> Iterator[object]:
+        depths.append(depth)
+        return prefetched(items, depth=depth)
+
+    monkeypatch.setattr(rendering, "prefetched", noting)
+    monkeypatch.setattr(rendering, "_PIXELS_AHEAD", pixels)
+    write_outputs(segmented, planned(segmented, tmp_path)[2:3], SILENT)
+    assert depths == [most, most]

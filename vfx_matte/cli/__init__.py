@@ -14,7 +14,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from vfx_matte.cli.loading import begin_loading
+from vfx_matte.cli.loading import begin_loading, share_one_heap
 
 if TYPE_CHECKING:
     import typer
@@ -78,6 +78,7 @@ def main() -> None:
     # NumPy's matrix products are small here: shared out over cores they take twice the time, and
     # the stages lose their core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    share_one_heap()
     begin_loading()
     try:
         _called(sys.argv[1:])(prog_name="vfx-matte")

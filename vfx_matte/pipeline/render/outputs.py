@@ -42,6 +42,9 @@ from vfx_matte.settings.options import RenderSettings
 from vfx_matte.timeline import FrameTime
 from vfx_matte.wording import command
 
+# frames between two threads: two of 4K, four up to 1080p
+_LEAST_AHEAD, _MOST_AHEAD, _PIXELS_AHEAD = 2, 4, 4 * 1920 * 1088
+
 
 @dataclass(frozen=True, slots=True)
 class RenderResult:
@@ -268,7 +271,8 @@ def frame_jobs(
                 index, clip.info.timeline[index], clip.mask(index), None, clip.shows(index)
             )
         return
-    with closing(prefetched(clip.reader.frames(start, stop))) as frames:
+    frames_ahead = _frames_ahead(clip.info)
+    with closing(prefetched(clip.reader.frames(start, stop), depth=frames_ahead)) as frames:
         for frame in frames:
             yield FrameJob(
                 frame.index, frame.time, clip.mask(frame.index), frame, clip.shows(frame.index)
@@ -431,7 +435,7 @@ def _write(
     label, empty = ", ".join(dict.fromkeys(output.label for output in outputs)), 0
     with ExitStack() as stack:
         # entered first, so closed last: the thread that composes outlives every writer
-        composed = stack.enter_context(closing(prefetched(frames)))
+        composed = stack.enter_context(closing(prefetched(frames, depth=_frames_ahead(info))))
         for output in outputs:
             writers.append(_writer(info, output, reporter))
             stack.enter_context(writers[-1])
@@ -443,6 +447,13 @@ def _write(
             empty += not has_mask
             step()
     return [writer.tracks for writer in writers], empty
+
+
+def _frames_ahead(info: ClipInfo) -> int:
+    """How many frames wait between two threads at most: large ones take longer to make than threads
+    take to change over, and a tenth of a 4K render's memory would lie in wait.
+    """
+    return max(_LEAST_AHEAD, min(_MOST_AHEAD, _PIXELS_AHEAD // (info.width * info.height)))
 
 
 def _pictures(
