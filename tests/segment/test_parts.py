@@ -303,9 +303,11 @@ def test_a_kill_changes_nothing(cli: CommandLine, film: Path, victim: str) -> No
         told = [one for line in lines if (one := json.loads(line)).get("step") == "segment"]
         assert told[-1]["frame"] == told[-1]["total"], "to the end, and not beyond"
         if victim == "Ctrl-C":
-            # parts that were stopped go on where they were
-            assert done[1]
-            assert told[0]["total"] == len(list(Path("two/scene/masks").iterdir())) - sum(done)
+            # parts that were stopped go on where they were; a worker's last mask may have been
+            # written and not noted yet, and is made again
+            assert done[1] > 2
+            lacked = len(list(Path("two/scene/masks").iterdir())) - sum(done)
+            assert lacked <= told[0]["total"] <= lacked + 2
     assert_like_whole(Path("two/scene"))
 
 
