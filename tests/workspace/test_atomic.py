@@ -481,6 +481,27 @@ def test_folders_that_end_at_once(
     assert (final / "a").read_text() == (final / "b").read_text()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no open file")
+def test_a_folder_is_removed_while_it_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run may have made it and be about to lock it: what it then works in would go."""
+    folder = tmp_path / f"{atomic.PREFIX}01234567{atomic.SUFFIX}"
+    folder.mkdir()
+    lock = folder / atomic._UNLOCKED
+    lock.touch()
+    removed = []
+
+    def rmtree(path: Path, **_: bool) -> None:
+        with lock.open("rb+") as file, pytest.raises(BlockingIOError):
+            atomic.try_lock(file)
+        removed.append(path)
+
+    monkeypatch.setattr(atomic.shutil, "rmtree", rmtree)
+    remove_leftovers(tmp_path)
+    assert removed == [folder]
+
+
 def test_sets_of_files_that_end_at_once_do_not_mix(tmp_path: Path) -> None:
     folder, barrier = tmp_path / "c", threading.Barrier(3)
     folder.mkdir()

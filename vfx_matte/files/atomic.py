@@ -557,7 +557,12 @@ def _remove_dead(folder: Path) -> None:
             final = folder.parent / earlier.name
             if not os.path.lexists(final):
                 earlier.rename(final)
-    shutil.rmtree(folder, ignore_errors=True)
+        # as long as it is locked: a run that has made it and not locked it yet goes elsewhere
+        if sys.platform != "win32":
+            shutil.rmtree(folder, ignore_errors=True)
+    # Windows removes no open file
+    if sys.platform == "win32":
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock_name() -> str:
