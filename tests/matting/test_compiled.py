@@ -103,7 +103,7 @@ def test_distances_are_the_same(seed: int, height: int, width: int) -> None:
     seeds,
     sides,
     sides,
-    st.sampled_from([(0, 0), (1, 1), (1, 0), (2, 2)]),
+    st.sampled_from([(0, 0), (1, 1), (1, 0), (0, 1), (2, 0), (2, 2)]),
     st.sampled_from([8, 10]),
 )
 def test_the_subjects_colors_are_the_same(

@@ -78,9 +78,8 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
     region = _around_soft(matte, REACH_PX * scale, 8 * scale)
     if region is None:
         return picture
-    reach, x, y = OUTWARDS_PX * scale // block_px, *picture.layout.chroma_shift
-    # samples that are not square are left to the arrays
-    if compiled.usable(matte.alpha) and x == y:
+    reach = OUTWARDS_PX * scale // block_px
+    if compiled.usable(matte.alpha):
         return _compiled_foreground(picture, matte, region, block_px, reach)
     alpha = alpha_in(matte, region)
     # alpha's levels are found once for all planes; `near` says where samples are replaced
@@ -141,10 +140,9 @@ def _compiled_foreground(
     )
 
     def clean_plane(index: int) -> Array:
-        shift, _ = picture.layout.plane_shift(index)
         return clean(
-            picture.planes[index], levels, shift=shift, peak=picture.layout.full,
-            tight=TIGHTNESS, damping=DAMPING,
+            picture.planes[index], levels, shift=picture.layout.plane_shift(index),
+            peak=picture.layout.full, tight=TIGHTNESS, damping=DAMPING,
         )  # fmt: skip
 
     return with_color_planes(picture, clean_plane, on=matte.alpha)

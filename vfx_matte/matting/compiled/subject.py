@@ -126,7 +126,13 @@ def find_levels(
 
 
 def clean(
-    plane: Array, levels: Levels, *, shift: int, peak: int, tight: float, damping: float
+    plane: Array,
+    levels: Levels,
+    *,
+    shift: tuple[int, int],
+    peak: int,
+    tight: float,
+    damping: float,
 ) -> Array:
     """A plane in which the subject's colours stand in the samples near a soft edge whose alpha is
     not full.
@@ -134,12 +140,12 @@ def clean(
     Args:
         plane: code values of the frame, uint8 or uint16 (H, W).
         levels: of the frame's alpha.
-        shift: how many times a sample is halved, the same in both directions.
+        shift: powers of two (x, y) by which the plane is smaller.
         peak: the code of 1.
         tight: how strongly both colours of a window keep to those of the coarser level.
         damping: how little is given of what both do not explain.
     """
-    result: Array = _clean(np.ascontiguousarray(plane), levels, shift, peak, F(tight), F(damping))
+    result: Array = _clean(np.ascontiguousarray(plane), levels, *shift, peak, F(tight), F(damping))
     return result
 
 
@@ -155,7 +161,8 @@ def _find_levels(
     mean, squared = np.empty(size, np.float32), np.empty(size, np.float32)
     wanted = np.zeros(size, np.uint8)
     finest = _level(alpha, shapes, 0)
-    _average(codes, top, left, block_px, F(1.0 / (full * block_px * block_px)), finest)
+    share = F(1.0 / (full * block_px * block_px))
+    _average(codes, top, left, block_px, block_px, share, finest)
     # α² is averaged by itself: the square of a mean is not the mean of squares
     for i in range(finest.size):
         squares[i] = alpha[i] * alpha[i]
@@ -191,35 +198,35 @@ def _level(flat: Array, shapes: Array, level: int) -> Array:
 
 @compiled
 def _average(
-    plane: Array, top: int, left: int, factor: int, share: np.float32, means: Array
+    plane: Array, top: int, left: int, rows: int, columns: int, share: np.float32, means: Array
 ) -> None:
-    """Sums of blocks of `factor` × `factor` samples times `share`, float32 (h, w), from (top, left)
+    """Sums of blocks of `rows` × `columns` samples times `share`, float32 (h, w), from (top, left)
     on; beyond the plane's end its last samples repeat.
     """
     height, width = plane.shape
     down, across = means.shape
-    sums = np.empty(across * factor, np.int32)
-    inside = min(width - left, across * factor)
+    sums = np.empty(across * columns, np.int32)
+    inside = min(width - left, across * columns)
     for i in range(down):
         # rows first, which several columns are added with at once
         sums[:] = 0
-        for y in range(i * factor, i * factor + factor):
+        for y in range(i * rows, i * rows + rows):
             row = plane[min(top + y, height - 1), left : left + inside]
             for x in range(inside):
                 sums[x] += row[x]
         sums[inside:] = sums[inside - 1]
         found = means[i]
         # the two usual sides by themselves, so that several blocks are summed up at once
-        if factor == 1:
+        if columns == 1:
             for j in range(across):
                 found[j] = F(sums[j]) * share
-        elif factor == 2:
+        elif columns == 2:
             for j in range(across):
                 found[j] = F(sums[2 * j] + sums[2 * j + 1]) * share
         else:
             for j in range(across):
                 total = np.int32(0)
-                for x in range(j * factor, j * factor + factor):
+                for x in range(j * columns, j * columns + columns):
                     total += sums[x]
                 found[j] = F(total) * share
 
@@ -323,15 +330,17 @@ def _widened(values: Array, reach: int) -> Array:
 
 @compiled
 def _clean(
-    plane: Array, levels: Levels, shift: int, peak: int, tight: np.float32, damping: np.float32
-) -> Array:
+    plane: Array, levels: Levels, shift_x: int, shift_y: int, peak: int, tight: np.float32,
+    damping: np.float32,
+) -> Array:  # fmt: skip
     """What `clean` gives."""
-    shapes, factor = levels.shapes, levels.block_px >> shift
-    top, left = levels.top >> shift, levels.left >> shift
+    shapes = levels.shapes
+    rows, columns = levels.block_px >> shift_y, levels.block_px >> shift_x
+    top, left = levels.top >> shift_y, levels.left >> shift_x
     count = shapes.shape[0]
     colors, weighted = np.empty_like(levels.alpha), np.empty_like(levels.alpha)
     finest = _level(colors, shapes, 0)
-    _average(plane, top, left, factor, F(1.0 / (peak * factor * factor)), finest)
+    _average(plane, top, left, rows, columns, F(1.0 / (peak * rows * columns)), finest)
     for i in range(finest.size):
         weighted[i] = levels.alpha[i] * colors[i]
     for level in range(1, count):
@@ -353,8 +362,8 @@ def _clean(
         )  # fmt: skip
     result = plane.copy()
     _replace_soft(
-        plane, levels.codes, levels.full, top, left, shift, levels.near, _level(front, shapes, 0),
-        _level(back, shapes, 0), factor, peak, damping, result,
+        plane, levels.codes, levels.full, top, left, shift_x, shift_y, rows, columns, levels.near,
+        _level(front, shapes, 0), _level(back, shapes, 0), peak, damping, result,
     )  # fmt: skip
     return result
 
@@ -421,8 +430,9 @@ def _solve_windows(
 
 @compiled
 def _replace_soft(
-    plane: Array, codes: Array, full: int, top: int, left: int, shift: int, near: Array,
-    front: Array, back: Array, factor: int, peak: int, loose: np.float32, result: Array,
+    plane: Array, codes: Array, full: int, top: int, left: int, shift_x: int, shift_y: int,
+    rows: int, columns: int, near: Array, front: Array, back: Array, peak: int,
+    loose: np.float32, result: Array,
 ) -> None:  # fmt: skip
     """Put the subject's colour into the samples near a soft edge whose alpha is not full.
 
@@ -432,27 +442,35 @@ def _replace_soft(
         full: its code of 1.
         top: the sample where the blocks begin.
         left: likewise.
-        shift: how many times a sample is halved, the same in both directions.
+        shift_x: the power of two by which the plane is narrower than alpha.
+        shift_y: likewise lower.
+        rows: of samples in a block.
+        columns: likewise.
         near: 1 in blocks near a soft edge, uint8.
         front: F of the blocks.
         back: B of the blocks.
-        factor: side of a block in samples.
         peak: the code of 1.
         loose: how little is given of what F and B do not explain.
         result: like `plane`, changed.
     """
     down, across = near.shape
     height, width = (
-        min(plane.shape[0] - top, down * factor),
-        min(plane.shape[1] - left, across * factor),
+        min(plane.shape[0] - top, down * rows),
+        min(plane.shape[1] - left, across * columns),
     )
-    size = 1 << shift
-    unit, share, one, peak_code = F(1 / peak), F(1.0 / (full * size * size)), F(1), F(peak)
-    most = np.int32(full * size * size)
+    most = np.int32(full << (shift_x + shift_y))
+    unit, share, one, peak_code = F(1 / peak), F(1.0 / most), F(1), F(peak)
+    # where samples are not square a block is several square ones of one colour
+    factor = min(rows, columns)
+    more_rows, more_columns = rows // factor, columns // factor
     at, part = np.empty(width, np.int64), np.empty(width, np.float32)
-    between_centres(0, width, factor, across, at, part)
+    between_centres(0, width, factor, across * more_columns, at, part)
     row_at, row_part = np.empty(height, np.int64), np.empty(height, np.float32)
-    between_centres(0, height, factor, down, row_at, row_part)
+    between_centres(0, height, factor, down * more_rows, row_at, row_part)
+    beside = np.empty(width, np.int64)
+    for x in range(width):
+        beside[x] = min((at[x] + 1) // more_columns, across - 1)
+        at[x] //= more_columns
     fronts, backs = np.empty(across, np.float32), np.empty(across, np.float32)
     f, b = np.empty(width, np.float32), np.empty(width, np.float32)
     totals = np.empty(width, np.int32)
@@ -460,29 +478,30 @@ def _replace_soft(
     alone, either = list_runs(near), list_runs(near[:-1] | near[1:])
     alone_rows, either_rows = rows_of(alone, down), rows_of(either, down)
     for y in range(height):
-        above, t = row_at[y], row_part[y]
-        below = min(above + 1, down - 1)
-        is_between = t > 0 and t < 1
+        above, t = row_at[y] // more_rows, row_part[y]
+        below = min((row_at[y] + 1) // more_rows, down - 1)
+        is_between = above != below and t > 0 and t < 1
         row = above if t < 1 else below
-        runs, rows = (either, either_rows) if is_between else (alone, alone_rows)
-        if rows[row] == rows[row + 1]:
+        runs, firsts = (either, either_rows) if is_between else (alone, alone_rows)
+        if firsts[row] == firsts[row + 1]:
             continue
         upper_front, lower_front = front[above], front[below]
         upper_back, lower_back = back[above], back[below]
-        for index in range(rows[row], rows[row + 1]):
+        for index in range(firsts[row], firsts[row + 1]):
             # a block counts up to the centres of those beside it
-            start = max(0, (runs[index, 1] * 2 * factor - factor - 1) // 2 + 1)
-            stop = min(width, (runs[index, 2] * 2 * factor + factor) // 2)
-            for j in range(at[start], min(at[stop - 1] + 2, across)):
+            first, end = runs[index, 1] * more_columns, runs[index, 2] * more_columns
+            start = max(0, (first * 2 * factor - factor - 1) // 2 + 1)
+            stop = min(width, (end * 2 * factor + factor) // 2)
+            for j in range(at[start], beside[stop - 1] + 1):
                 fronts[j] = upper_front[j] + t * (lower_front[j] - upper_front[j])
                 backs[j] = upper_back[j] + t * (lower_back[j] - upper_back[j])
-            count, places, parts = stop - start, at[start:stop], part[start:stop]
+            count, parts = stop - start, part[start:stop]
+            places, others = at[start:stop], beside[start:stop]
             for x in range(count):
-                block = places[x]
-                beside = min(block + 1, across - 1)
-                f[x] = fronts[block] + parts[x] * (fronts[beside] - fronts[block])
-                b[x] = backs[block] + parts[x] * (backs[beside] - backs[block])
-            _add_codes(codes, top + y, left + start, size, totals[:count])
+                block, other = places[x], others[x]
+                f[x] = fronts[block] + parts[x] * (fronts[other] - fronts[block])
+                b[x] = backs[block] + parts[x] * (backs[other] - backs[block])
+            _add_codes(codes, top + y, left + start, 1 << shift_x, 1 << shift_y, totals[:count])
             given = plane[top + y, left + start : left + stop]
             taken = result[top + y, left + start : left + stop]
             # without branches and gathers, so that several samples are computed at once
@@ -499,7 +518,7 @@ def _replace_soft(
 
 
 @compiled
-def _add_codes(codes: Array, y: int, x: int, size: int, totals: Array) -> None:
+def _add_codes(codes: Array, y: int, x: int, columns: int, rows: int, totals: Array) -> None:
     """Sums of alpha over the pixels that samples of a row cover; beyond the end of the frame its
     last pixels repeat.
 
@@ -507,23 +526,25 @@ def _add_codes(codes: Array, y: int, x: int, size: int, totals: Array) -> None:
         codes: alpha of the frame.
         y: the samples' row in their plane.
         x: the first sample's column there.
-        size: pixels across a sample.
+        columns: pixels across a sample.
+        rows: pixels down a sample.
         totals: int32 (n,), changed.
     """
     last_row, width = codes.shape[0] - 1, codes.shape[1]
-    if size == 1:
-        totals[:] = codes[y, x : x + totals.size]
-        return
     # the last sample may be incomplete
-    whole = min(totals.size, width // size - x)
+    whole = min(totals.size, width // columns - x)
     totals[:] = 0
-    for i in range(y * size, y * size + size):
-        row = codes[min(i, last_row), x * size :]
-        if size == 2:
+    for i in range(y * rows, y * rows + rows):
+        row = codes[min(i, last_row), x * columns :]
+        # the two usual widths by themselves, so that several samples are added at once
+        if columns == 1:
+            for k in range(whole):
+                totals[k] += row[k]
+        elif columns == 2:
             for k in range(whole):
                 totals[k] += np.int32(row[2 * k]) + np.int32(row[2 * k + 1])
         else:
-            for k in range(whole * size):
-                totals[k // size] += row[k]
-        for k in range(whole * size, totals.size * size):
-            totals[k // size] += row[min(k, row.size - 1)]
+            for k in range(whole * columns):
+                totals[k // columns] += row[k]
+        for k in range(whole * columns, totals.size * columns):
+            totals[k // columns] += row[min(k, row.size - 1)]
