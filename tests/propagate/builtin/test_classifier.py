@@ -8,13 +8,9 @@ import pytest
 from vfx_matte.backend import Array
 from vfx_matte.masks import Image
 from vfx_matte.propagate.builtin.classifier import (
-    FEWER,
-    SPARSE,
-    THOROUGH,
     TrainingBatch,
     average,
     learned_evidence,
-    sampling,
     training_batch,
 )
 from vfx_matte.propagate.builtin.codebook import SmallFrame
@@ -108,19 +104,3 @@ def test_an_object_of_one_pixel_teaches_nothing() -> None:
     taught = training_batch(small.descriptor, tiny, certain=True)
     assert not taught.solve().any()
     assert not learned_evidence(small.descriptor, taught.solve(), half_of(tiny), 8).any()
-
-
-def test_small_objects_teach_by_fewer_pixels() -> None:
-    pixels = np.arange(10_000)
-    assert THOROUGH.of(pixels).size == 5000
-    assert SPARSE.of(pixels).size == 2500
-    assert SPARSE.of(pixels[:6000]).size == 1500, "each fourth"
-    assert SPARSE.of(pixels[:3000]).size == 1000
-    for few in (THOROUGH, SPARSE):
-        assert few.of(pixels[:300]).size == 300
-        chosen = few.of(pixels)
-        assert (chosen[0], chosen[-1]) == (0, 9999)
-        assert (np.diff(chosen) > 0).all()
-    assert sampling(thorough=True, num_objects=8) == THOROUGH
-    assert sampling(thorough=False, num_objects=1) == FEWER
-    assert sampling(thorough=False, num_objects=2) == SPARSE

@@ -107,16 +107,6 @@ def test_nothing_known_or_nothing_there() -> None:
     )
 
 
-def test_of_a_small_object_fewer_pixels_are_remembered() -> None:
-    """Where several are followed; of one alone more are."""
-    for sparse, count in ((True, 2000), (False, 3000)):
-        memory = build_memory([scene()], sparse=sparse)
-        assert memory is not None
-        # nearly all 3,840 pixels at half size are near the edge; each side is filled up to 128
-        kept = memory.inside.shape[1] + memory.outside.shape[1]
-        assert count - 130 <= kept <= count + 2 * 127
-
-
 def test_old_references_speak_less(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evidence fades with the distance in frames to the nearest reference that the walk began with
     or goes towards.

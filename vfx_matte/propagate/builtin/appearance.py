@@ -9,10 +9,9 @@ import numpy as np
 
 from vfx_matte.backend import Array
 from vfx_matte.propagate.builtin.classifier import (
-    FEWER,
-    THOROUGH,
     TrainingBatch,
     average,
+    samples,
     training_batch,
 )
 from vfx_matte.propagate.builtin.codebook import (
@@ -113,17 +112,12 @@ def learn_appearance(references: Sequence[Reference]) -> Appearance:
                 one.small.descriptor,
                 one.objects[index],
                 certain=True,
-                sampling=THOROUGH if several else FEWER,
+                samples=samples(thorough=several),
             )
             for one in shown
         ]
         batches.append(average(taught) if taught else None)
-        memories.append(
-            build_memory(
-                [(one.small, one.objects[index]) for one in shown],
-                sparse=num_objects > 1 and not several,
-            )
-        )
+        memories.append(build_memory([(one.small, one.objects[index]) for one in shown]))
         single.append(all(in_one_piece(one.objects[index]) for one in shown))
     color, texture = totals
     ids = frozenset().union(*(reference.ids for reference in references))

@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -31,7 +30,7 @@ _LINEAR_SCALE = 0.02  # brings descriptors, of some tens, to the size of a cosin
 _RIDGE = 1e-3
 # background from the whole frame lost 0.4 of J&F
 _SURROUNDINGS_PX = 50
-_LEAST_SAMPLES = 1000  # but for what is smaller still
+_SAMPLES, _FEWER_SAMPLES = 5000, 2500
 
 
 @functools.cache
@@ -97,36 +96,17 @@ class TrainingBatch:
         return np.linalg.solve(ridged, self.answer).astype(np.float32)
 
 
-class Sampling(NamedTuple):
-    """How many pixels of a frame teach."""
+def samples(*, thorough: bool) -> int:
+    """How many pixels of a frame teach, at most.
 
-    most: int
-    every: int
-    """Of the pixels around a small object no more than each so many-th: neighbours are alike."""
-
-    def of(self, pixels: Array) -> Array:
-        """Evenly spaced ones of some pixels, flat indices."""
-        count = min(self.most, max(pixels.size // self.every, _LEAST_SAMPLES), pixels.size)
-        chosen: Array = pixels[np.linspace(0, pixels.size - 1, count).astype(np.intp)]
-        return chosen if count < pixels.size else pixels
-
-
-# half as many are as good in half the time of one reference, and where another walk counts more;
-# an object alone lost 0.1 to 0.2 of J&F by what several can spare (docs/builtin.md)
-THOROUGH, FEWER, SPARSE = Sampling(5000, 1), Sampling(2500, 1), Sampling(2500, 4)
-
-
-def sampling(*, thorough: bool, num_objects: int) -> Sampling:
-    """Which pixels of a frame that was segmented teach: where several objects are followed,
-    fewer of small ones.
+    Half as many are as good in half the time of one reference, and where another walk counts more
+    (docs/builtin.md).
     """
-    if thorough:
-        return THOROUGH
-    return FEWER if num_objects == 1 else SPARSE
+    return _SAMPLES if thorough else _FEWER_SAMPLES
 
 
 def training_batch(
-    descriptor: Array, layer: Array, *, certain: bool, sampling: Sampling = THOROUGH
+    descriptor: Array, layer: Array, *, certain: bool, samples: int = _SAMPLES
 ) -> TrainingBatch:
     """Learn from one frame, from the object and what is within `_SURROUNDINGS_PX` of it.
 
@@ -135,12 +115,13 @@ def training_batch(
         layer: float32 (h, w), the object's soft mask.
         certain: the mask was given, so that every pixel counts in full; in a predicted one a pixel
             counts by how sure it is, |2p - 1|.
-        sampling: how many pixels teach.
+        samples: how many pixels teach at most.
     """
     # evenly spaced samples, so that a frame costs the same whatever the object's size
     half = HalfMask.of(layer, descriptor.shape)
     near = _surroundings(half, _SURROUNDINGS_PX)
-    near = sampling.of(near)
+    if near.size > samples:
+        near = near[np.linspace(0, near.size - 1, samples).astype(np.intp)]
     chance = half.inside.reshape(-1)[near]
     answer = 2 * chance - 1
     trust = np.ones_like(answer) if certain else np.abs(answer)

@@ -43,7 +43,7 @@ from vfx_matte.propagate.builtin.appearance import (
     codeword_planes,
     learn_appearance,
 )
-from vfx_matte.propagate.builtin.classifier import learned_evidence, sampling
+from vfx_matte.propagate.builtin.classifier import learned_evidence, samples
 from vfx_matte.propagate.builtin.codebook import (
     Codebook,
     QuantizedFrame,
@@ -374,7 +374,7 @@ class BuiltinPropagator:
                         ready.frame,
                         objects,
                         doubtful,
-                        sampling(thorough=self._is_thorough, num_objects=self._num_objects),
+                        samples(thorough=self._is_thorough),
                     ),
                 )
         # 3. a mask beats what was predicted, and the walk begins anew from it

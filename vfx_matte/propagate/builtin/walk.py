@@ -16,7 +16,7 @@ import numpy as np
 from vfx_matte.backend import Array
 from vfx_matte.propagate.builtin import cues
 from vfx_matte.propagate.builtin.appearance import Appearance, with_background
-from vfx_matte.propagate.builtin.classifier import Sampling, TrainingBatch, training_batch
+from vfx_matte.propagate.builtin.classifier import TrainingBatch, training_batch
 from vfx_matte.propagate.builtin.codebook import NOTHING, Grid, QuantizedFrame, count_locally, grids
 from vfx_matte.propagate.builtin.cues import Plate, Pose
 from vfx_matte.propagate.builtin.window import Box
@@ -309,10 +309,10 @@ def learn_frame(
     frame: QuantizedFrame,
     objects: Array,
     doubtful: Collection[int],
-    sampling: Sampling,
+    most_samples: int,
 ) -> Walk:
     """Bring histograms and plates up to date with a segmented frame, but for objects that may have
-    been something else. sampling: see `training_batch`.
+    been something else. most_samples: see `training_batch`.
     """
     # 1. what is nearly sure counts, faded in
     scene = _background(objects)
@@ -342,7 +342,7 @@ def learn_frame(
         old
         if old is None or not (layer > 0.5).any()
         else old.mixed(
-            training_batch(frame.small.descriptor, layer, certain=False, sampling=sampling),
+            training_batch(frame.small.descriptor, layer, certain=False, samples=most_samples),
             _BATCH_RATE,
         )
         for old, layer in zip(walk.batches, objects, strict=True)
