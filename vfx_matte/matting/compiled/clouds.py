@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from vfx_matte.backend import Array, box_mean
@@ -82,7 +84,7 @@ def _learn(
     down, across = side.shape
     base = np.empty((down, across, MOMENTS - 1), np.float32)
     _spread(image, means, is_found, block_px, step, base)
-    model = np.empty((down, across, 10), np.float32)
+    model = np.empty((down, across, MODEL), np.float32)
     alpha, sure = np.empty((down, across), np.float32), np.empty((down, across), np.float32)
     weights = np.empty((down, across, 2), np.float32)
     moments = np.empty((down, across * 2 * MOMENTS), np.float32)
@@ -312,6 +314,27 @@ def _along_the_row(columns: Array, halves: Array, shares: Array, upto: Array, to
 
 
 @compiled
+def _cloud(
+    given: Array, first: int, j: int, noise: np.float32
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Mean (3) and covariance (6, as `local_colors.PAIRS`) of one side's colours around block j,
+    whose moments begin with row `first` of `given`; see `_model_some`.
+    """
+    share = F(1) / (given[first * AT_ONCE + j] + F(1e-9))
+    r = given[(first + 1) * AT_ONCE + j] * share
+    g = given[(first + 2) * AT_ONCE + j] * share
+    b = given[(first + 3) * AT_ONCE + j] * share
+    # float32 may leave variances a little below 0
+    rr = max(given[(first + 4) * AT_ONCE + j] * share - r * r, F(0)) + noise
+    rg = given[(first + 5) * AT_ONCE + j] * share - r * g
+    rb = given[(first + 6) * AT_ONCE + j] * share - r * b
+    gg = max(given[(first + 7) * AT_ONCE + j] * share - g * g, F(0)) + noise
+    gb = given[(first + 8) * AT_ONCE + j] * share - g * b
+    bb = max(given[(first + 9) * AT_ONCE + j] * share - b * b, F(0)) + noise
+    return (r, g, b), (rr, rg, rb, gg, gb, bb)
+
+
+@compiled
 def _model_some(given: Array, noise: np.float32, per_sure: np.float32, found: Array) -> None:
     """The models of AT_ONCE blocks, and what they say of these.
 
@@ -322,37 +345,10 @@ def _model_some(given: Array, noise: np.float32, per_sure: np.float32, found: Ar
         found: float32 (12 · n,), changed: the model, but for the mean of alpha around, alpha and
             how sure that is.
     """
-    tiny, half, two = F(1e-9), F(0.5), F(2)
+    half, two = F(0.5), F(2)
     for j in range(AT_ONCE):
-        # means and covariances of both clouds; float32 may leave variances a little below 0
-        share = F(1) / (given[j] + tiny)
-        fr, fg, fb = (
-            given[1 * AT_ONCE + j] * share,
-            given[2 * AT_ONCE + j] * share,
-            given[3 * AT_ONCE + j] * share,
-        )
-        faa = max(given[4 * AT_ONCE + j] * share - fr * fr, F(0)) + noise
-        fab, fac = (
-            given[5 * AT_ONCE + j] * share - fr * fg,
-            given[6 * AT_ONCE + j] * share - fr * fb,
-        )
-        fbb = max(given[7 * AT_ONCE + j] * share - fg * fg, F(0)) + noise
-        fbc = given[8 * AT_ONCE + j] * share - fg * fb
-        fcc = max(given[9 * AT_ONCE + j] * share - fb * fb, F(0)) + noise
-        share = F(1) / (given[10 * AT_ONCE + j] + tiny)
-        br, bg, bb = (
-            given[11 * AT_ONCE + j] * share,
-            given[12 * AT_ONCE + j] * share,
-            given[13 * AT_ONCE + j] * share,
-        )
-        baa = max(given[14 * AT_ONCE + j] * share - br * br, F(0)) + noise
-        bab, bac = (
-            given[15 * AT_ONCE + j] * share - br * bg,
-            given[16 * AT_ONCE + j] * share - br * bb,
-        )
-        bbb = max(given[17 * AT_ONCE + j] * share - bg * bg, F(0)) + noise
-        bbc = given[18 * AT_ONCE + j] * share - bg * bb
-        bcc = max(given[19 * AT_ONCE + j] * share - bb * bb, F(0)) + noise
+        (fr, fg, fb), (faa, fab, fac, fbb, fbc, fcc) = _cloud(given, 0, j, noise)
+        (br, bg, bb), (baa, bab, bac, bbb, bbc, bcc) = _cloud(given, MOMENTS, j, noise)
         # Fisher's direction by cofactors, then scaled so that alpha is 1 at F and 0 at B
         x, y, z = fr - br, fg - bg, fb - bb
         a, b, c = (faa + baa) * half, (fab + bab) * half, (fac + bac) * half

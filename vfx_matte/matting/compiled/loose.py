@@ -117,7 +117,7 @@ def _joined(runs: Array, rows: Array, reach: int) -> Array:
                 upper += 1
             else:
                 lower += 1
-    # a run's first one has a lower number, and its own is known by then
+    # runs are gone through in order, so that what an earlier one belongs to is known already
     for index in range(pieces.size):
         pieces[index] = pieces[pieces[index]]
     return pieces

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from vfx_matte.backend import Array
+from vfx_matte.matting.compiled.clouds import MODEL
 from vfx_matte.matting.compiled.functions import exponential, logarithm
 from vfx_matte.matting.compiled.jit import compiled
 from vfx_matte.matting.compiled.windows import (
@@ -24,9 +25,6 @@ F = np.float32
 
 BACKGROUND, UNKNOWN, SUBJECT = 0, 128, 255
 """Values of a trimap."""
-
-MODEL = 10
-"""Numbers of the model of a block, see `LocalColors.model`."""
 
 ROUGH = 6
 """How many of them are looked at from farther away."""
