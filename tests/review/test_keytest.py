@@ -4,6 +4,7 @@ known.
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Callable
 from fractions import Fraction
@@ -187,6 +188,18 @@ def test_the_key_test_ranks_encodings_and_leaves_only_its_picture(
     with Pillow.open("workspace/clip/keytest.png") as sheet:
         assert sheet.format == "PNG"
         assert sheet.width > 1000
+
+
+def test_kept_mattes_are_read_without_pythons_parser(
+    clear: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are made, read and keyed in several threads, and Python 3.11's parser, which NumPy asks
+    for the headers of its files, can fail where two threads use it at once.
+    """
+    asked = []
+    monkeypatch.setattr(ast, "literal_eval", asked.append)
+    clear("keytest", "--frames", "4", "--median", "0")
+    assert not asked
 
 
 def test_what_it_says_of_h264_is_what_another_keyer_finds_in_the_file(clear: CommandLine) -> None:

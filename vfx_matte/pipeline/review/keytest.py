@@ -315,7 +315,7 @@ class _Test:
         # Decoding, or composing, goes on while the frame before is keyed.
         with closing(prefetched(made, depth=2)) as pictures:
             for index, picture in pictures:
-                true = _load(folder, index)
+                true = self._true(folder, index)
                 keyed = self._keyed(picture, true.shape)
                 edges[index] = accuracy.add(to_device(true, self.tools.device), keyed)
                 step()
@@ -384,17 +384,24 @@ class _Test:
         # A matte depends on the frames before it (`stabilize`), and is slow: it is made once.
         device = self.tools.device
         shown_path, cut_path = (_alpha_path(folder, frame.index, of=of) for of in ("shown", "cut"))
+        shape = self.clip.info.shape
         if shown_path.exists():
-            shown = Matte(to_device(np.load(shown_path), device))
+            shown = Matte(to_device(_kept(shown_path, shape), device))
             is_apart = cut_path.exists()
-            return Matte(to_device(np.load(cut_path), device)) if is_apart else shown, shown
+            return Matte(to_device(_kept(cut_path, shape), device)) if is_apart else shown, shown
         cut = self.mattes.matte(frame.index, self.clip.mask(frame.index), lambda: frame.colors)
         matte = visible_matte(frame, cut)
         # one file where they are one, as in a clip without an alpha of its own
         if matte is not cut:
-            np.save(cut_path, to_numpy(cut.alpha))
-        np.save(shown_path, to_numpy(matte.alpha))
+            to_numpy(cut.alpha).tofile(cut_path)
+        to_numpy(matte.alpha).tofile(shown_path)
         return cut, matte
+
+    def _true(self, folder: Path, index: int) -> Array:
+        """A frame's true alpha, float32 (H, W) in [0, 1]."""
+        alpha = _kept(_alpha_path(folder, index, of="shown"), self.clip.info.shape)
+        levels: Array = alpha.astype(np.float32) / np.float32(np.iinfo(alpha.dtype).max)
+        return levels
 
     def _read(self, path: Path) -> Generator[tuple[int, Picture], None, None]:
         """Every tested frame as it comes back from a file."""
@@ -410,7 +417,7 @@ class _Test:
         be compared.
         """
         index = self.enlarged[0] if self.enlarged else worst
-        true = _load(folder, index)
+        true = self._true(folder, index)
         if path:
             frame = open_clip(path, notify=_ignore).frame(self.frames.index(index))
             picture, image = frame.picture, frame.image[: true.shape[0], : true.shape[1]]
@@ -439,14 +446,17 @@ def _ignore(_: str) -> None:
 
 
 def _alpha_path(folder: Path, index: int, *, of: str) -> Path:
-    return folder / f"{of}-{index}.npy"
+    return folder / f"{of}-{index}.raw"
 
 
-def _load(folder: Path, index: int) -> Array:
-    """A frame's true alpha, float32 (H, W) in [0, 1]."""
-    alpha = np.load(_alpha_path(folder, index, of="shown"))
-    levels: Array = alpha.astype(np.float32) / np.float32(np.iinfo(alpha.dtype).max)
-    return levels
+def _kept(path: Path, shape: tuple[int, int]) -> Array:
+    """The alpha, uint8 or uint16 (H, W), whose bytes alone are kept in a file."""
+    # The header of NumPy's own form is read by Python's parser, and in Python 3.11 that can fail
+    # where two threads use it at once ("AST constructor recursion depth mismatch").
+    height, width = shape
+    itemsize = path.stat().st_size // (height * width)
+    alpha: Array = np.fromfile(path, np.dtype(f"u{itemsize}")).reshape(shape)
+    return alpha
 
 
 def _unencoded(color: ColorTags) -> tuple[PixelLayout, ColorTags]:
