@@ -8,6 +8,7 @@ import numpy as np
 
 from vfx_matte.backend import Array, box_mean
 from vfx_matte.matting.compiled.jit import compiled
+from vfx_matte.matting.compiled.windows import fill, fill_plane
 
 F = np.float32
 
@@ -121,16 +122,15 @@ def _spread(
     sums = np.empty((9, across * per), np.int32)
     colors = np.empty((3, across * per), np.int32)
     for i in range(base.shape[0]):
-        sums[:] = 0
+        fill_plane(sums, 0)
         for y in range(i * per, i * per + per):
             samples = image[min(y, last_row) * step]
             for x in range(last_column + 1):
                 colors[0, x] = samples[x * step, 0]
                 colors[1, x] = samples[x * step, 1]
                 colors[2, x] = samples[x * step, 2]
-            colors[0, last_column + 1 :] = colors[0, last_column]
-            colors[1, last_column + 1 :] = colors[1, last_column]
-            colors[2, last_column + 1 :] = colors[2, last_column]
+            for k in range(3):
+                fill(colors[k, last_column + 1 :], colors[k, last_column])
             for x in range(across * per):
                 r, g, b = colors[0, x], colors[1, x], colors[2, x]
                 sums[0, x] += r
@@ -264,8 +264,9 @@ def _models(
                 for m in range(3):
                     given[(numbers + m) * AT_ONCE + c] = base[i, start + c, m]
             _model_some(given, noise, per_sure, found)
-            alpha[i, start : start + count] = found[10 * AT_ONCE : 10 * AT_ONCE + count]
-            sure[i, start : start + count] = found[11 * AT_ONCE : 11 * AT_ONCE + count]
+            for c in range(count):
+                alpha[i, start + c] = found[10 * AT_ONCE + c]
+                sure[i, start + c] = found[11 * AT_ONCE + c]
             if is_last:
                 for c in range(count):
                     for m in range(MODEL):
@@ -286,7 +287,7 @@ def _along_the_row(columns: Array, halves: Array, shares: Array, upto: Array, to
     across = total.size // (2 * MOMENTS)
     for k in range(3):
         sums, half, column = upto[k], halves[k], columns[k]
-        sums[: 2 * MOMENTS] = 0
+        fill(sums[: 2 * MOMENTS], 0.0)
         for x in range(half):
             for m in range(2 * MOMENTS):
                 sums[(x + 1) * 2 * MOMENTS + m] = sums[x * 2 * MOMENTS + m] + column[m]

@@ -72,7 +72,9 @@ def _smoothed(
     )
     gathered(wide, runs, edge)
     gathered(narrow, runs, other)
-    laid(np.abs(other - edge), runs, apart)
+    for i in range(count):
+        means[i] = abs(other[i] - edge[i])
+    laid(means, runs, apart)
     window_means(apart, runs, wide_px, means)
     _mix(edge, other, means, low, per)
     laid(edge, runs, wide)

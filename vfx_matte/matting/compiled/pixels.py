@@ -14,6 +14,8 @@ from vfx_matte.matting.compiled.jit import compiled
 from vfx_matte.matting.compiled.windows import (
     between_centres,
     count_pixels,
+    fill,
+    fill_plane,
     gathered,
     interpolated_row,
     laid,
@@ -140,7 +142,9 @@ def _alpha_of(
     laid(likely, around, plane)
     window_means(plane, runs, sizes.small, rows[6])
     window_means(plane, runs, sizes.large, rows[7])
-    laid(likely * likely, around, squares)
+    for i in range(all_count):
+        power[i] = likely[i] * likely[i]
+    laid(power, around, squares)
     window_means(squares, runs, sizes.large, rows[17])
     _complete(F(sizes.unit), F(0.5 / sizes.far), rows)
     judged = np.empty(count, np.float32)
@@ -168,8 +172,10 @@ def _alpha_of(
         F(sizes.common), F(sizes.per_doubt), alpha, edge, difference,
     )  # fmt: skip
     # how much of the difference from the mask's own edge is no noise
-    squares[:] = 0
-    laid(difference * difference, around, squares)
+    fill_plane(squares, F(0))
+    for i in range(all_count):
+        power[i] = difference[i] * difference[i]
+    laid(power, around, squares)
     window_means(squares, runs, sizes.gain, one)
     gathered(hairy, runs, other)
     _blend(
@@ -356,7 +362,7 @@ def _judge(rows: Array, slopes: Array, offsets: Array, votes: Array, judged: Arr
         for j in range(15, ROWS):
             for c in range(size):
                 x[j, c] = rows[j, start + c]
-        sums[:] = 0
+        fill(sums, F(0))
         for u in range(units):
             for j in range(ROWS):
                 w[j] = slopes[u, j]

@@ -8,7 +8,13 @@ import numpy as np
 
 from vfx_matte.backend import Array, Region
 from vfx_matte.matting.compiled.jit import compiled
-from vfx_matte.matting.compiled.windows import between_centres, list_runs, rows_of
+from vfx_matte.matting.compiled.windows import (
+    between_centres,
+    fill,
+    fill_plane,
+    list_runs,
+    rows_of,
+)
 
 F = np.float32
 
@@ -159,7 +165,7 @@ def _find_levels(
         size += shapes[level, 0] * shapes[level, 1]
     alpha, squares = np.empty(size, np.float32), np.empty(size, np.float32)
     mean, squared = np.empty(size, np.float32), np.empty(size, np.float32)
-    wanted = np.zeros(size, np.uint8)
+    wanted = np.empty(size, np.uint8)
     finest = _level(alpha, shapes, 0)
     share = F(1.0 / (full * block_px * block_px))
     _average(codes, top, left, block_px, block_px, share, finest)
@@ -174,15 +180,17 @@ def _find_levels(
         _window_means(_level(squares, shapes, level), _level(squared, shapes, level))
     soft = np.zeros(finest.shape, np.uint8)
     _see_soft(codes, full, top, left, block_px, soft)
-    near = _widened(soft, reach)
+    near = np.empty(finest.shape, np.uint8)
+    _widen(soft, reach, near)
     # colours are taken between the centres of blocks, so that those around count
-    _level(wanted, shapes, 0)[:] = _widened(near, 1)
+    _widen(near, 1, _level(wanted, shapes, 0))
     for level in range(1, shapes.shape[0]):
         finer, coarser = _level(wanted, shapes, level - 1), _level(wanted, shapes, level)
+        halved = np.zeros(coarser.shape, np.uint8)
         for i in range(finer.shape[0]):
             for j in range(finer.shape[1]):
-                coarser[i // 2, j // 2] |= finer[i, j]
-        coarser[:] = _widened(coarser, 1)
+                halved[i // 2, j // 2] |= finer[i, j]
+        _widen(halved, 1, coarser)
     return alpha, mean, squared, near, wanted
 
 
@@ -209,12 +217,12 @@ def _average(
     inside = min(width - left, across * columns)
     for i in range(down):
         # rows first, which several columns are added with at once
-        sums[:] = 0
+        fill(sums, 0)
         for y in range(i * rows, i * rows + rows):
             row = plane[min(top + y, height - 1), left : left + inside]
             for x in range(inside):
                 sums[x] += row[x]
-        sums[inside:] = sums[inside - 1]
+        fill(sums[inside:], sums[inside - 1])
         found = means[i]
         # the two usual sides by themselves, so that several blocks are summed up at once
         if columns == 1:
@@ -280,8 +288,8 @@ def _sum_rows(values: Array, y: int, start: int, stop: int, sums: Array) -> None
     for x in range(inside.size):
         at = first + x
         inside[x] = one[at] + two[at] + three[at] + four[at] + five[at]
-    sums[:shift] = inside[0]
-    sums[shift + inside.size : stop - start + 4] = inside[inside.size - 1]
+    fill(sums[:shift], inside[0])
+    fill(sums[shift + inside.size : stop - start + 4], inside[inside.size - 1])
 
 
 @compiled
@@ -292,7 +300,7 @@ def _see_soft(codes: Array, full: int, top: int, left: int, factor: int, soft: A
     seen = np.empty(across * factor, np.uint8)
     inside = min(width - left, across * factor)
     for i in range(down):
-        seen[:] = 0
+        fill(seen, 0)
         for y in range(i * factor, min(i * factor + factor, height - top)):
             row = codes[top + y, left : left + inside]
             for x in range(inside):
@@ -308,12 +316,17 @@ def _see_soft(codes: Array, full: int, top: int, left: int, factor: int, soft: A
 
 
 @compiled
-def _widened(values: Array, reach: int) -> Array:
-    """1 where a 1 is within `reach` columns and rows: uint8 (h, w) of 0 and 1."""
+def _widen(values: Array, reach: int, wide: Array) -> None:
+    """1 in `wide` where a 1 is within `reach` columns and rows of `values`, else 0: uint8 (h, w)
+    of 0 and 1.
+    """
     height, width = values.shape
-    along, wide = values.copy(), np.zeros_like(values)
+    along = np.empty(values.shape, np.uint8)
+    fill_plane(wide, 0)
     for y in range(height):
         row, found = values[y], along[y]
+        for x in range(width):
+            found[x] = row[x]
         for step in range(1, min(reach, width - 1) + 1):
             for x in range(width - step):
                 found[x] |= row[x + step]
@@ -325,7 +338,6 @@ def _widened(values: Array, reach: int) -> Array:
             row = along[at]
             for x in range(width):
                 found[x] |= row[x]
-    return wide
 
 
 @compiled
@@ -338,7 +350,8 @@ def _clean(
     rows, columns = levels.block_px >> shift_y, levels.block_px >> shift_x
     top, left = levels.top >> shift_y, levels.left >> shift_x
     count = shapes.shape[0]
-    colors, weighted = np.empty_like(levels.alpha), np.empty_like(levels.alpha)
+    size = levels.alpha.size
+    colors, weighted = np.empty(size, np.float32), np.empty(size, np.float32)
     finest = _level(colors, shapes, 0)
     _average(plane, top, left, rows, columns, F(1.0 / (peak * rows * columns)), finest)
     for i in range(finest.size):
@@ -347,9 +360,9 @@ def _clean(
         _halve(_level(colors, shapes, level - 1), _level(colors, shapes, level))
         _halve(_level(weighted, shapes, level - 1), _level(weighted, shapes, level))
     # coarse to fine: the coarsest level leans on grey, each other one on the level before
-    front, back = np.empty_like(colors), np.empty_like(colors)
-    _level(front, shapes, count - 1)[:] = F(0.5)
-    _level(back, shapes, count - 1)[:] = F(0.5)
+    front, back = np.empty(size, np.float32), np.empty(size, np.float32)
+    fill_plane(_level(front, shapes, count - 1), F(0.5))
+    fill_plane(_level(back, shapes, count - 1), F(0.5))
     for level in range(count - 1, -1, -1):
         runs = list_runs(_level(levels.wanted, shapes, level))
         if level < count - 1:
@@ -475,7 +488,11 @@ def _replace_soft(
     f, b = np.empty(width, np.float32), np.empty(width, np.float32)
     totals = np.empty(width, np.int32)
     # where blocks count that are near, or near in the row below: those beside a sample's centre
-    alone, either = list_runs(near), list_runs(near[:-1] | near[1:])
+    both = np.empty((down - 1, across), np.uint8)
+    for i in range(down - 1):
+        for j in range(across):
+            both[i, j] = near[i, j] | near[i + 1, j]
+    alone, either = list_runs(near), list_runs(both)
     alone_rows, either_rows = rows_of(alone, down), rows_of(either, down)
     for y in range(height):
         above, t = row_at[y] // more_rows, row_part[y]
@@ -533,7 +550,7 @@ def _add_codes(codes: Array, y: int, x: int, columns: int, rows: int, totals: Ar
     last_row, width = codes.shape[0] - 1, codes.shape[1]
     # the last sample may be incomplete
     whole = min(totals.size, width // columns - x)
-    totals[:] = 0
+    fill(totals, 0)
     for i in range(y * rows, y * rows + rows):
         row = codes[min(i, last_row), x * columns :]
         # the two usual widths by themselves, so that several samples are added at once

@@ -10,6 +10,23 @@ from vfx_matte.matting.compiled.jit import compiled
 F = np.float32
 
 
+# Written out: NumPy's way to set a part of an array is compiled in three times the time, and again
+# into every function that calls the one where it stands.
+@compiled
+def fill(values: Array, value: float) -> None:
+    """Set all numbers of a row, (n,)."""
+    for x in range(values.size):
+        values[x] = value
+
+
+@compiled
+def fill_plane(plane: Array, value: float) -> None:
+    """Set all numbers of a plane, (H, W)."""
+    for y in range(plane.shape[0]):
+        for x in range(plane.shape[1]):
+            plane[y, x] = value
+
+
 @compiled
 def list_runs(wanted: Array) -> Array:
     """Where a mask is not 0, as runs in the order of the array: int32 (n, 3), each its row, its
@@ -26,11 +43,15 @@ def list_runs(wanted: Array) -> Array:
     runs = np.empty((max(64, 4 * height), 3), np.int32)
     at = 0
     for y in range(height):
-        row[:width] = wanted[y]
+        seen = wanted[y]
+        for x in range(width):
+            row[x] = seen[x]
         # at most so many runs in a row
         if at + width // 2 + 1 > runs.shape[0]:
             longer = np.empty((2 * runs.shape[0] + width, 3), np.int32)
-            longer[:at] = runs[:at]
+            for index in range(at):
+                for m in range(3):
+                    longer[index, m] = runs[index, m]
             runs = longer
         before = False
         for word in range(words.size):
@@ -95,7 +116,9 @@ def gathered(plane: Array, runs: Array, values: Array) -> None:
     n = 0
     for index in range(runs.shape[0]):
         row = plane[runs[index, 0], runs[index, 1] : runs[index, 2]]
-        values[n : n + row.size] = row
+        taken = values[n : n + row.size]
+        for x in range(row.size):
+            taken[x] = row[x]
         n += row.size
 
 
@@ -105,7 +128,9 @@ def laid(values: Array, runs: Array, plane: Array) -> None:
     n = 0
     for index in range(runs.shape[0]):
         row = plane[runs[index, 0], runs[index, 1] : runs[index, 2]]
-        row[:] = values[n : n + row.size]
+        given = values[n : n + row.size]
+        for x in range(row.size):
+            row[x] = given[x]
         n += row.size
 
 
@@ -136,14 +161,14 @@ def window_means(plane: Array, runs: Array, size: int, means: Array) -> None:
                 middle[x] += np.float64(new[x]) - np.float64(old[x])
         elif y != last:
             # after rows where nothing is wanted sums begin anew
-            middle[:] = 0
+            fill(middle, 0.0)
             for row in range(y - half, y + half + 1):
                 inside = plane[min(max(row, 0), height - 1)]
                 for x in range(width):
                     middle[x] += inside[x]
         if y != last:
-            columns[:half] = middle[0]
-            columns[half + width :] = middle[width - 1]
+            fill(columns[:half], middle[0])
+            fill(columns[half + width :], middle[width - 1])
         last = y
         window = columns[start : stop + 2 * half]
         running = 0.0
