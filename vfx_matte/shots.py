@@ -145,9 +145,13 @@ def _small(image: Image) -> npt.NDArray[np.uint8]:
     # every n-th pixel first: an area filter of a 4K frame would take longer than all the rest
     step = max(1, height // (2 * _PROPOSED_HEIGHT_PX))
     size = max(1, round(width * _PROPOSED_HEIGHT_PX / height)), _PROPOSED_HEIGHT_PX
-    small = cv2.resize(
-        np.ascontiguousarray(image[::step, ::step]), size, interpolation=cv2.INTER_AREA
-    )
+    if height % step == width % step == 0:
+        # the same pixels, which OpenCV takes ten times as fast
+        whole = width // step, height // step
+        sampled = cv2.resize(image, whole, interpolation=cv2.INTER_NEAREST)
+    else:
+        sampled = np.ascontiguousarray(image[::step, ::step])
+    small = cv2.resize(sampled, size, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2BGR), np.uint8)
 
 

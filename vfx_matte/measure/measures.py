@@ -151,8 +151,9 @@ def sights(mask: Mask) -> dict[int, Sight]:
     """
     counts = cv2.calcHist([mask], [0], None, [256], [0, 256]).ravel()
     found = (np.flatnonzero(counts[1:]) + 1).tolist()
-    # one look at the border for all objects: whole frames are compared with none of them
-    at_border = {one for strip in _border(mask) for one in np.unique(strip).tolist()}
+    # one look at the border for all objects, and mostly none is there
+    strips = [strip for strip in _border(mask) if strip.any()]
+    at_border = {one for strip in strips for one in np.flatnonzero(np.bincount(strip.ravel()))}
     return {one: Sight(int(counts[one]), one in at_border) for one in found}
 
 
