@@ -52,6 +52,9 @@ ROOMS = {
     ),
     "settings": Room(1, "wording errors printable choices"),
     "backend": Room(1, "wording errors choices", "numpy cv2 cupy cupyx"),
+    # the one place that knows the compiler; what it compiles is imported where it is called
+    "compiling.jit": Room(1, "", "numba"),
+    "compiling": Room(1, "backend", "numpy"),
     "masks": Room(1, "errors backend", "numpy cv2"),
     "picture": Room(1, "errors backend", "numpy"),
     "pretrained": Room(1, "wording errors files", "numpy torch transformers"),
@@ -87,17 +90,15 @@ ROOMS = {
     "propagate.xmem": Room(2, "wording errors backend masks settings", "numpy cv2 torch"),
     "propagate": Room(
         2,
-        "wording errors choices backend masks detect segment_anything settings",
+        "wording errors choices backend compiling masks detect segment_anything settings",
         "numpy cv2",
     ),
     "matting.closed_form": Room(2, "errors backend masks picture settings", "numpy pymatting"),
     "matting.vitmatte": Room(
         2, "wording errors printable backend masks pretrained settings", "numpy torch"
     ),
-    # the one place that knows the compiler; what it compiles is imported where it is called
-    "matting.compiled.jit": Room(2, "", "numba"),
-    "matting.compiled": Room(2, "backend", "numpy cv2"),
-    "matting": Room(2, "errors choices backend masks picture settings", "numpy cv2"),
+    "matting.compiled": Room(2, "backend compiling", "numpy cv2"),
+    "matting": Room(2, "errors choices backend compiling masks picture settings", "numpy cv2"),
     "composite": Room(2, "wording errors choices backend masks picture", "numpy cv2"),
     "workspace": Room(
         2, "_version wording errors printable files timeline numbering backend masks", "numpy PIL"

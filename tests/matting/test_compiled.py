@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.noise_masks import random_mask
 
+from vfx_matte import compiling
 from vfx_matte.backend import box_mean, enlarged
 from vfx_matte.masks import Image, Mask, Matte
 from vfx_matte.matting import compiled, estimate_foreground, make_matte
@@ -240,7 +241,7 @@ def test_numbers_of_blocks_are_interpolated_alike(
 
 
 def test_functions_are_those_of_mathematics() -> None:
-    from vfx_matte.matting.compiled.functions import exponential, logarithm
+    from vfx_matte.compiling.functions import exponential, logarithm
 
     for x in np.linspace(-86, 0, 997, dtype=np.float32):
         assert exponential(x) == pytest.approx(np.exp(np.float64(x)), rel=2e-6)
@@ -270,7 +271,7 @@ def test_without_numba_arrays_do_the_work() -> None:
 
 def test_what_cannot_be_kept_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """An installation and a home that are both read-only have no place for a cache."""
-    from vfx_matte.matting.compiled import jit
+    from vfx_matte.compiling import jit
 
     asked = []
 
@@ -289,7 +290,7 @@ def test_what_cannot_be_kept_is_compiled_all_the_same(monkeypatch: pytest.Monkey
 def test_who_waits_for_the_compiler_is_told_once(tmp_path: Path) -> None:
     script = (
         "import numpy as np\n"
-        "from vfx_matte.matting.compiled.notice import tell_when_compiling\n"
+        "from vfx_matte.compiling.notice import tell_when_compiling\n"
         "from vfx_matte.matting.compiled.state import compiler\n"
         "from vfx_matte.matting.trimap import signed_distance\n"
         "tell_when_compiling(print)\n"
@@ -326,7 +327,7 @@ def test_the_compiler_is_ready_when_an_edge_was_made(monkeypatch: pytest.MonkeyP
     found = state.compiler()
     assert found is not None
     assert found.is_ready
-    monkeypatch.setattr(compiled, "_has_numba", lambda: False)
+    monkeypatch.setattr(compiling, "has_compiler", lambda: False)
     assert state.compiler() is None
 
 

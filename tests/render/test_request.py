@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from support.command_line import CommandLine
 
+from vfx_matte import compiling
 from vfx_matte.errors import UsageError
-from vfx_matte.matting import compiled, estimators
 from vfx_matte.pipeline.clip import SegmentedClip, open_segmented
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.pipeline.render import request
@@ -113,9 +112,9 @@ def test_the_compiler_is_loaded_beforehand_for_edges_from_the_picture_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loaded: list[str] = []
-    monkeypatch.setattr(estimators.importlib, "import_module", loaded.append)
+    monkeypatch.setattr(compiling.importlib, "import_module", loaded.append)
     for edges in ("hard", "median", "feather"):
         request.load_edges(MatteSettings(edges=edges))
     assert loaded == []
     request.load_edges(MatteSettings(edges="guided"))
-    assert loaded == (["vfx_matte.matting.compiled.jit"] if compiled.usable(np.empty(0)) else [])
+    assert loaded == (["vfx_matte.compiling.jit"] if compiling.has_compiler() else [])

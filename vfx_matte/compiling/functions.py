@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vfx_matte.matting.compiled.jit import compiled
+from vfx_matte.compiling.jit import compiled
 
 F, INTEGER = np.float32, np.int32
 
@@ -43,3 +43,23 @@ def logarithm(x: Any) -> Any:  # noqa: ANN401
     q = s * s
     series = F(2) * s * (F(1) + q * (F(1 / 3) + q * (F(1 / 5) + q * (F(1 / 7) + q * F(1 / 9)))))
     return F(power) * F(0.6931471805599453) + series
+
+
+@compiled
+def cosine(x: Any) -> Any:  # noqa: ANN401
+    """The cosine of float32 x, within 3e-7 of it for |x| up to 1000."""
+    # by whole half turns to within ±π/2, with π in two parts, the first of a few bits
+    turns = np.floor(x * F(0.3183098861837907) + F(0.5))
+    r = (x - turns * F(3.140625)) - turns * F(0.0009676535897932)
+    q = r * r
+    series = F(1) + q * (
+        F(-1 / 2)
+        + q
+        * (
+            F(1 / 24)
+            + q
+            * (F(-1 / 720) + q * (F(1 / 40320) + q * (F(-1 / 3628800) + q * F(1 / 479001600))))
+        )
+    )
+    # every other half turn has the other sign
+    return series * (F(1) - F(2) * (turns - F(2) * np.floor(turns * F(0.5))))

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from vfx_matte.matting.compiled.notice import compiling
+from vfx_matte.compiling.notice import compiling
 
 
 def _load_numba() -> None:

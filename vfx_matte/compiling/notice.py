@@ -34,6 +34,6 @@ def compiling(*, is_kept: bool) -> None:
         else "in every run, as there is no place to keep them (NUMBA_CACHE_DIR names one)"
     )
     _Hearer.notify(
-        f"what finds edges in the picture is compiled, {how_often}: up to a minute before the"
-        " first frame"
+        f"what takes most of the time is compiled, {how_often}: up to a minute before the first"
+        " frame"
     )

@@ -5,7 +5,7 @@ its three kinds.
 """
 
 from vfx_matte.matting.despill import despill
-from vfx_matte.matting.estimators import load_compiler, open_estimator
+from vfx_matte.matting.estimators import open_estimator
 from vfx_matte.matting.foreground import estimate_foreground
 from vfx_matte.matting.hidden_colors import fill_hidden
 from vfx_matte.matting.mask_edges import (
@@ -28,7 +28,6 @@ __all__ = [
     "refine_picture",
     "estimate_foreground",
     "fill_hidden",
-    "load_compiler",
     "make_matte",
     "open_estimator",
     "refine",

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-
-import numpy as np
 
 from vfx_matte.choices import implementation_of
 from vfx_matte.errors import UsageError
-from vfx_matte.matting import compiled
 from vfx_matte.matting.problem import AlphaEstimator
 from vfx_matte.settings.edge_methods import EDGE_METHODS, edge_method_named
 
@@ -36,12 +32,3 @@ def open_estimator(name: str, *, weights: Path | None = None) -> AlphaEstimator:
     folder = weights or Path("model") / method.weights
     estimator: AlphaEstimator = opener(folder) if method.weights else opener()
     return estimator
-
-
-def load_compiler() -> None:
-    """Import what calls the compiled loops of methods that look at the picture, where it is there.
-
-    It would be imported at the first frame; it takes as long as to make a dozen of them.
-    """
-    if compiled.usable(np.empty(0)):
-        importlib.import_module("vfx_matte.matting.compiled.jit")

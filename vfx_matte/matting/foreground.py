@@ -38,7 +38,7 @@ TIGHTNESS = 1e-2
 pixel of evidence.
 """
 
-_COMPILER = "vfx_matte.matting.compiled.jit"
+_COMPILER = "vfx_matte.compiling.jit"
 
 WINDOW = 5
 """Side of the windows, in samples of their level."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vfx_matte.backend import Array, box_mean
-from vfx_matte.matting.compiled.jit import compiled
+from vfx_matte.compiling.jit import compiled
 
 F = np.float32
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from vfx_matte.backend import Array, box_mean
-from vfx_matte.matting.compiled.jit import compiled
+from vfx_matte.compiling.jit import compiled
 from vfx_matte.matting.compiled.windows import fill, fill_plane
 
 F = np.float32

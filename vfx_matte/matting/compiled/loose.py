@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from vfx_matte.backend import Array
-from vfx_matte.matting.compiled.jit import compiled
+from vfx_matte.compiling.jit import compiled
 from vfx_matte.matting.compiled.windows import list_runs, rows_of
 
 

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from vfx_matte.backend import Array
-from vfx_matte.matting.compiled.jit import compiled
+from vfx_matte.compiling.jit import compiled
 from vfx_matte.matting.compiled.windows import (
     count_pixels,
     gathered,

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from vfx_matte.backend import Array
+from vfx_matte.compiling.functions import exponential, logarithm
+from vfx_matte.compiling.jit import compiled
 from vfx_matte.matting.compiled.clouds import MODEL
-from vfx_matte.matting.compiled.functions import exponential, logarithm
-from vfx_matte.matting.compiled.jit import compiled
 from vfx_matte.matting.compiled.windows import (
     between_centres,
     count_pixels,

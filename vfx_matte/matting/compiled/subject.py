@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vfx_matte.backend import Array, Region
-from vfx_matte.matting.compiled.jit import compiled
+from vfx_matte.compiling.jit import compiled
 from vfx_matte.matting.compiled.windows import (
     between_centres,
     fill,

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vfx_matte.backend import Device, choose_device
+from vfx_matte.compiling import load_compiler
+from vfx_matte.compiling.notice import tell_when_compiling
 from vfx_matte.errors import UsageError
-from vfx_matte.matting import load_compiler
-from vfx_matte.matting.compiled.notice import tell_when_compiling
 from vfx_matte.media.writers import left_out, stills
 from vfx_matte.media.writers.numbered_files import is_numbered
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_foreign, refuse_to_replace

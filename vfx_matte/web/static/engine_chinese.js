@@ -606,7 +606,7 @@ export const ENGINE_CHINESE = {
   "For {a} frames per second the source's {b} frames became {c}: {d}{e}, {f}.": "按每秒 {a} 帧，原片的 {b} 帧变为 {c} 帧：{d}{e}，{f}。",
   "The sound goes on for {a} s after the last picture: the timeline ends with the picture, the file has all of it.": "声音在最后一个画面之后还持续 {a} 秒：时间线随画面结束，文件中保留全部声音。",
   "{a} has no timeline of {b} frames per second, so it is {c}.": "{a} 没有每秒 {b} 帧的时间线，因此为 {c}。",
-  "what finds edges in the picture is compiled, {a}: up to a minute before the first frame": "正在编译寻找画面边缘的代码，{a}：首帧之前最多需要一分钟",
+  "what takes most of the time is compiled, {a}: up to a minute before the first frame": "正在编译最耗时的代码，{a}：首帧之前最多需要一分钟",
   "once on a machine": "每台机器一次",
   "in every run, as there is no place to keep them (NUMBA_CACHE_DIR names one)": "每次运行都要，因为没有地方保存（可用 NUMBA_CACHE_DIR 指定）",
   "1 repeats a picture": "1 帧重复画面",
