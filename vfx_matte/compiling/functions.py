@@ -57,8 +57,7 @@ def cosine(x: Any) -> Any:  # noqa: ANN401
         + q
         * (
             F(1 / 24)
-            + q
-            * (F(-1 / 720) + q * (F(1 / 40320) + q * (F(-1 / 3628800) + q * F(1 / 479001600))))
+            + q * (F(-1 / 720) + q * (F(1 / 40320) + q * (F(-1 / 3628800) + q * F(1 / 479001600))))
         )
     )
     # every other half turn has the other sign

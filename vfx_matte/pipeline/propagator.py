@@ -70,6 +70,11 @@ class PropagatorOptions:
         return self.memory == MEMORIES[0]
 
     @property
+    def is_compiled(self) -> bool:
+        """See `PropagatorEntry.is_compiled`; of the decided propagator."""
+        return registered(self.name).is_compiled
+
+    @property
     def settings(self) -> Mapping[str, str | int | float | bool]:
         """What masks depend on, for the manifest; of the decided propagator."""
         entry = registered(self.name)

@@ -138,6 +138,9 @@ class PropagatorEntry:
     anybody's surprise.
     """
 
+    is_compiled: bool = False
+    """Whether it calls compiled loops (`compiling`), so that a compiler is to be loaded."""
+
     is_offered: bool = True
     """Whether help texts and messages name it; those for tests are not."""
 

@@ -68,6 +68,15 @@ class SelectiveMemory(Protocol):
 
 
 @runtime_checkable
+class SharesCores(Protocol):
+    """A propagator with threads of its own, that keep the cores busy by themselves."""
+
+    @property
+    def shares_cores(self) -> bool:
+        """Whether OpenCV's threads, which wait busily, would only be in their way."""
+
+
+@runtime_checkable
 class Foresighted(Protocol):
     """A propagator that is faster when it knows the next frame: it prepares it beside the one that
     it segments.

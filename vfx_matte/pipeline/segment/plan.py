@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vfx_matte.compiling import load_compiler
+from vfx_matte.compiling.notice import tell_when_compiling
 from vfx_matte.errors import WorkspaceError
 from vfx_matte.masks import RGB, ObjectLabel, Palette
 from vfx_matte.pipeline.clip import GAPS_SETTING, SourceClip
@@ -95,6 +98,10 @@ def plan_segment(
     # 2. who carries them
     earlier = _readable_manifest(workspace) if request.continues else None
     propagator = request.propagator.decided(reporter.notify, earlier=earlier)
+    if propagator.is_compiled:
+        tell_when_compiling(reporter.notify)
+        # beside the search for cuts, which leaves most of a core idle
+        threading.Thread(target=load_compiler, name="vfx-matte compiler").start()
     # 3. where they end
     cuts = _cuts(clip, request, workspace, references, span=range(first, last), reporter=reporter)
     # what files beside the masks depend on is a setting as well: a resumed run must not leave half

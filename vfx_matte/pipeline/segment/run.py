@@ -10,10 +10,11 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vfx_matte.backend import frames_at_once
 from vfx_matte.blas_threads import one_blas_thread
 from vfx_matte.errors import MaskError, StoppedError
 from vfx_matte.masks import Mask, hex_color
@@ -48,7 +49,7 @@ from vfx_matte.pipeline.segment.request import (
 from vfx_matte.pipeline.segment.sharing import Sharing
 from vfx_matte.pipeline.segment.text import with_objects_of_text
 from vfx_matte.pipeline.segment.workers import folders_of_parts, share_out
-from vfx_matte.propagate.protocol import ChoosesSize, Propagator
+from vfx_matte.propagate.protocol import ChoosesSize, Propagator, SharesCores
 from vfx_matte.propagate.walk_state import Checkpoint
 from vfx_matte.wording import command
 from vfx_matte.workspace import ClipWorkspace, SegmentRun, Workspace, load_mask
@@ -314,8 +315,9 @@ def _propagate(
             kept=None if kept is None else kept.at(size),
         )
         begun = Begun(propagator, frames, frames.close)
+    shares_cores = isinstance(begun.propagator, SharesCores) and begun.propagator.shares_cores
     # with several threads BLAS rounds by how many there are: masks would depend on the machine
-    with one_blas_thread(), closing(begun):
+    with one_blas_thread(), frames_at_once() if shares_cores else nullcontext(), closing(begun):
         unseen = _save_all(
             begun, run, numbers, walks, total=total, reporter=reporter, in_sight=in_sight
         )

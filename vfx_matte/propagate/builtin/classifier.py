@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vfx_matte.backend import Array
+from vfx_matte.propagate.builtin import compiled
 from vfx_matte.propagate.builtin.window import HalfMask
 
 # Colour alone as a second group, and four directions of detail: 0.7 of J&F together. Twice as many
@@ -66,7 +67,12 @@ def _features(descriptor: Array) -> Array:
     extended = np.ones((count, channels + 1), np.float32)
     extended[:, :-1] = descriptor
     features: Array = extended @ projection
-    np.cos(features[:, :waves], out=features[:, :waves])
+    if compiled.usable(features):
+        from vfx_matte.propagate.builtin.compiled.waves import take_cosines
+
+        take_cosines(features, waves)
+    else:
+        np.cos(features[:, :waves], out=features[:, :waves])
     return features
 
 

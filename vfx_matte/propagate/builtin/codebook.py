@@ -20,6 +20,7 @@ import numpy as np
 
 from vfx_matte.backend import Array
 from vfx_matte.masks import Image
+from vfx_matte.propagate.builtin import compiled
 from vfx_matte.propagate.builtin.window import NOWHERE, Box
 
 NOTHING = np.float32(1e-7)
@@ -43,6 +44,7 @@ BORDER_PX = 3
 
 _SAMPLES, _KMEANS_ROUNDS = 4096, 10  # bound the time that a reference takes
 
+_TEXTURE_CHANNELS = 8
 _AT_ONCE = 1024  # so many features are compared with all codewords in one product
 
 _ENTRY = np.array([[1 << 10, 1 << 5, 1]], np.float32)
@@ -242,10 +244,14 @@ def _kmeans(samples: Array, count: int) -> Array:
 def _nearest(features: Array, codewords: Array) -> Array:
     """Index of the nearest codeword of each feature, Euclidean: (M, D), (N, D) → int32 (M,)."""
     # |f|² is the same for all codewords, so it is left out: what is least is -2·f·c + |c|²
+    columns = np.concatenate([-2 * codewords.T, (codewords**2).sum(axis=1)[None]])
+    if features.shape[1] == _TEXTURE_CHANNELS and compiled.usable(features):
+        from vfx_matte.propagate.builtin.compiled.nearest import nearest as find_nearest
+
+        return find_nearest(features, columns)
+    nearest = np.empty(len(features), np.int32)
     asked = np.ones((len(features), features.shape[1] + 1), np.float32)
     asked[:, :-1] = features
-    columns = np.concatenate([-2 * codewords.T, (codewords**2).sum(axis=1)[None]])
-    nearest = np.empty(len(features), np.int32)
     # so many at a time, which stay in the processor's cache
     score = np.empty((_AT_ONCE, len(codewords)), np.float32)
     for begin in range(0, len(features), _AT_ONCE):
@@ -320,12 +326,17 @@ class Grid:
                 continue
             rows, columns = (side[part] for side, part in zip(self._sides, box.window, strict=True))
             place = Box(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
+            places.append(place)
+            if compiled.usable(layer):
+                from vfx_matte.propagate.builtin.compiled.histograms import count
+
+                count(counts, words, layer, *self._sides, np.array(box))
+                continue
             cells = (rows - place.top)[:, None] * np.int32(place.shape[1]) + columns - place.left
             index = cells * np.int32(num_codewords) + words[box.window]
             size = place.shape[0] * place.shape[1] * num_codewords
             own = np.bincount(index.reshape(-1), layer[box.window].reshape(-1), size)
             counts[place.window] = own.reshape(*place.shape, num_codewords)
-            places.append(place)
         return counted, tuple(places)
 
     def read(
@@ -342,9 +353,16 @@ class Grid:
         when None); codewords: int32, as many, or (h·w,).
         """
         own_rows, own_columns = self.centred
+        rows = own_rows if rows is None else rows
+        columns = own_columns if columns is None else columns
+        if compiled.usable(table):
+            from vfx_matte.propagate.builtin.compiled.histograms import read
+
+            words = np.ascontiguousarray(codewords.reshape(rows.size, columns.size))
+            return read(table, words, rows.reshape(-1), columns.reshape(-1))
         cells, stride = table.shape[:2], table.shape[2]
-        rows = np.clip(own_rows if rows is None else rows, 0, cells[0] - 1)
-        columns = np.clip(own_columns if columns is None else columns, 0, cells[1] - 1)
+        rows = np.clip(rows, 0, cells[0] - 1)
+        columns = np.clip(columns, 0, cells[1] - 1)
         # where the second cell would be beyond the last one, both are the last one
         top = np.minimum(rows.astype(np.intp), max(cells[0] - 2, 0))
         left = np.minimum(columns.astype(np.intp), max(cells[1] - 2, 0))

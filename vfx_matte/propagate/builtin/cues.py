@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from vfx_matte.backend import Array, vector_length
+from vfx_matte.propagate.builtin import compiled
 from vfx_matte.propagate.builtin.window import NOWHERE, Box
 
 
@@ -176,17 +177,51 @@ def distance_evidence(depth: Array, outside: Array) -> Array:
     return np.clip((depth - outside) / 8, -3, 3)
 
 
+def _little(sigma_cells: float, cell_area_px: float) -> np.float32:
+    """One fiftieth of a full cell under a blur's centre."""
+    return np.float32(0.02 * cell_area_px / (2 * math.pi * sigma_cells**2))
+
+
 def local_ratio(inside: Array, outside: Array, sigma_cells: float, cell_area_px: float) -> Array:
     """Log ratio of blurred local histograms (localised colour models: Bai et al., Video SnapCut,
     SIGGRAPH 2009).
 
-    inside, outside: float32 (cells_y, cells_x, N), soft pixel counts after the blur; one fiftieth
-    of a full cell under the blur's centre keeps the ratio near 0 where little was seen.
+    inside, outside: float32 (cells_y, cells_x, N), soft pixel counts after the blur; `_little`
+    keeps the ratio near 0 where little was seen.
     """
-    little = np.float32(0.02 * cell_area_px / (2 * math.pi * sigma_cells**2))
+    little = _little(sigma_cells, cell_area_px)
     ratio: Array = inside + little
     ratio /= outside + little
     return np.log(ratio, out=ratio)
+
+
+def add_local_ratio(
+    table: Array,
+    inside: Array,
+    every: Array,
+    part: Box,
+    *,
+    sigma_cells: float,
+    cell_area_px: float,
+    weight: float,
+) -> None:
+    """Add the local ratio of a class and all others, weighted, to float32 (cells_y, cells_x, N).
+
+    inside: of the class, as for `local_ratio`. every: of all classes, of whose cells the table's
+    are the window `part`.
+    """
+    if compiled.usable(table):
+        from vfx_matte.propagate.builtin.compiled.histograms import add_ratios
+
+        little = _little(sigma_cells, cell_area_px)
+        add_ratios(table, inside, every, part.top, part.left, little, np.float32(weight))
+        return
+    # blurred apart, a class may seem more than all by a rounding error
+    outside = every[part.window] - inside
+    np.maximum(outside, 0, out=outside)
+    ratio = local_ratio(inside, outside, sigma_cells, cell_area_px)
+    ratio *= np.float32(weight)
+    table += ratio
 
 
 def global_ratio(inside: Array, outside: Array) -> Array:
@@ -261,21 +296,33 @@ def smooth_flow(flow: Array, weights: Sequence[Array], cells: tuple[int, int]) -
     smoothed = []
     for weight in weights:
         box = Box.around(weight > 0) or NOWHERE
-        part, own = flow[box.window], weight[box.window]
-        # the means over cells as two small products, of the pixels where the class is
-        layers = np.empty((3, *box.shape), np.float32)
-        for axis in (0, 1):
-            np.multiply(part[..., axis], own, out=layers[axis])
-        layers[2] = own
-        rows, columns = box.window
-        means = down[:, rows] @ layers @ right[:, columns].T
-        sums: Array = np.ascontiguousarray(means.transpose(1, 2, 0))
+        sums = _mean_flow(flow, weight, (down, right), box)
         total = sums.reshape(-1, 3).sum(axis=0)
         mean = total[:2] / max(float(total[2]), 1e-6)
         sums = cv2.GaussianBlur(sums, (0, 0), 2, borderType=cv2.BORDER_REPLICATE)
         # a trace of the mean, so that cells without the class have a flow as well
         smoothed.append((sums[..., :2] + 1e-3 * mean) / (sums[..., 2:] + 1e-3))
     return np.stack(smoothed).astype(np.float32)
+
+
+def _mean_flow(flow: Array, weight: Array, shares: tuple[Array, Array], box: Box) -> Array:
+    """The weighted flow of a class and its weight, averaged over cells: float32 (cells_y, cells_x,
+    3). shares: see `_shares_of_cells`, of rows and columns. box: where the class is.
+    """
+    down, right = shares
+    if compiled.usable(flow):
+        from vfx_matte.propagate.builtin.compiled.cells import mean_flow
+
+        return mean_flow(flow, weight, down, right, np.array(box))
+    part, own = flow[box.window], weight[box.window]
+    # as two small products, of the pixels where the class is
+    layers = np.empty((3, *box.shape), np.float32)
+    for axis in (0, 1):
+        np.multiply(part[..., axis], own, out=layers[axis])
+    layers[2] = own
+    rows, columns = box.window
+    means = down[:, rows] @ layers @ right[:, columns].T
+    return np.ascontiguousarray(means.transpose(1, 2, 0))
 
 
 class AffineFit(NamedTuple):
@@ -288,6 +335,11 @@ class AffineFit(NamedTuple):
     x: float
     y: float
     solution: Array
+
+    @property
+    def numbers(self) -> Array:
+        """Middle, shift and gradient as compiled loops take them: float32 (4, 2)."""
+        return np.concatenate([[[self.x, self.y]], self.solution]).astype(np.float32)
 
     @property
     def middle(self) -> Array:
@@ -337,6 +389,10 @@ def affine_fit(flow: Array, weight: Array, box: Box | None = None) -> AffineFit:
     """
     step = _step(weight.shape)
     box = Box.whole(weight.shape) if box is None else box
+    if compiled.usable(flow):
+        from vfx_matte.propagate.builtin.compiled import motion
+
+        return AffineFit(*motion.fit(flow, weight, *box, step))
     base = weight[box.window][::step, ::step].reshape(-1).astype(np.float64)
     # an object is a small part of its window, and what is not in it counts nothing
     members = np.flatnonzero(base)
@@ -369,11 +425,10 @@ def _residual(flow: Array, model: Array) -> Array:
     return vector_length(flow[..., 0] - model[..., 0], flow[..., 1] - model[..., 1])
 
 
-def _usual(residual: Array, members: Array) -> float:
-    """The median residual of the pixels that surely move so, at least half a pixel; 1 where there
-    are hardly any.
+def _usual(sample: Array) -> float:
+    """The median residual of pixels that surely move so, at least half a pixel; 1 where there are
+    hardly any.
     """
-    sample = residual[members]
     # in units of what the class itself misses by: 2.0 of J&F (docs/builtin.md)
     return max(float(np.median(sample)), 0.5) if sample.size > 5 else 1.0
 
@@ -388,7 +443,7 @@ def motion_surprise(flow: Array, model: Array, members: Array) -> Array:
     """
     residual = _residual(flow, model)
     every = slice(None, None, EVERY_PX)
-    usual = _usual(residual[every, every], members[every, every])
+    usual = _usual(residual[every, every][members[every, every]])
     return np.log1p((residual / np.float32(2 * usual)) ** 2)
 
 
@@ -401,11 +456,17 @@ def background_surprise(flow: Array, scene: Array, box: Box | None = None) -> Ar
     fit = affine_fit(flow, np.maximum(scene, 0))
     every = slice(None, None, EVERY_PX)
     whole = Box.whole(scene.shape)
-    usual = _usual(
-        _residual(flow[every, every], fit.everywhere(whole, EVERY_PX)),
-        scene[every, every] > SURELY_BACKGROUND,
-    )
     box = whole if box is None else box
+    if compiled.usable(flow):
+        from vfx_matte.propagate.builtin.compiled import motion
+
+        least, found = np.float32(SURELY_BACKGROUND), np.empty(box.shape, np.float32)
+        usual = _usual(motion.sample_misses(flow, fit.numbers, scene, least, EVERY_PX))
+        unit = np.float32(2 * usual)
+        motion.surprise(flow, fit.numbers, unit, box.top, box.left, found)
+        return found
+    missed = _residual(flow[every, every], fit.everywhere(whole, EVERY_PX))
+    usual = _usual(missed[scene[every, every] > SURELY_BACKGROUND])
     residual = _residual(flow[box.window], fit.everywhere(box))
     return np.log1p((residual / np.float32(2 * usual)) ** 2)
 
@@ -423,9 +484,19 @@ def motion_evidence(
     surprise: float32, `background_surprise` of the window.
     """
     box = Box.whole(prior.shape) if box is None else box
+    fit = affine_fit(flow, prior, box)
+    if compiled.usable(flow):
+        from vfx_matte.propagate.builtin.compiled import motion
+
+        place, found = np.array(box), np.empty((2, *box.shape), np.float32)
+        least = np.float32(SURELY_OBJECT)
+        missed = motion.sample_both(flow, fit.numbers, smooth, prior, least, EVERY_PX, place)
+        units = np.array([2 * _usual(sample) for sample in missed], np.float32)
+        motion.compare(flow, fit.numbers, smooth, units, surprise, place, found)
+        return found[0], found[1]
     members = prior[box.window] > SURELY_OBJECT
     own = flow[box.window]
-    whole = affine_fit(flow, prior, box).everywhere(box)
+    whole = fit.everywhere(box)
     here = (whole + smooth[box.window]) / 2
     return (
         np.clip(surprise - motion_surprise(own, here, members), -4, 4),
@@ -576,6 +647,43 @@ def still_background(plate: Plate, difference: Array, surprise: Array) -> Array:
     """
     alike = np.clip(2 - (difference + np.float32(_MATCHES)) / np.float32(_STILL), 0, 1)
     return np.where(plate.known > 0, alike * np.exp(-surprise), np.float32(0))
+
+
+class EdgeAware:
+    """A guided filter within a pixel, which is compiled where it can be.
+
+    rgb: uint8 (h, w, 3), the guide; epsilon in squared code values.
+    """
+
+    RADIUS_PX = 1
+
+    def __init__(self, rgb: Array, *, epsilon: float = 40.0) -> None:
+        self._place = Box.whole(rgb.shape)
+        self._arrays: GuidedFilter | None = None
+        self._planes: Array | None = None
+        if compiled.usable(rgb):
+            from vfx_matte.propagate.builtin.compiled.guided import look_at
+
+            self._planes = look_at(np.ascontiguousarray(rgb), np.float32(epsilon))
+        else:
+            self._arrays = GuidedFilter(rgb, radius_px=self.RADIUS_PX, epsilon=epsilon)
+
+    def within(self, box: Box) -> EdgeAware:
+        """The filter for a window of the guide, as good as the same up to its border."""
+        part = copy.copy(self)
+        part._place = box.moved(self._place.top, self._place.left)
+        part._arrays = None if self._arrays is None else self._arrays.within(box)
+        return part
+
+    def __call__(self, picture: Array) -> Array:
+        """Filter float32 (h, w)."""
+        if self._planes is None:
+            assert self._arrays is not None
+            return self._arrays(picture)
+        from vfx_matte.propagate.builtin.compiled.guided import smooth
+
+        picture = np.ascontiguousarray(picture, np.float32)
+        return smooth(self._planes, picture, self._place.top, self._place.left)
 
 
 class GuidedFilter:

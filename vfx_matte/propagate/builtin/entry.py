@@ -71,4 +71,5 @@ BUILTIN = PropagatorEntry(
     describer="vfx_matte.propagate.builtin.describer:BuiltinDescriber",
     helper=Helper(option="network", title=NETWORK_TITLE, load=_try),
     preference=0,
+    is_compiled=True,
 )

@@ -51,7 +51,7 @@ from vfx_matte.propagate.builtin.codebook import (
     grids,
     quantize,
 )
-from vfx_matte.propagate.builtin.cues import WEIGHTS, GuidedFilter, Plate, Pose
+from vfx_matte.propagate.builtin.cues import WEIGHTS, EdgeAware, Plate, Pose
 from vfx_matte.propagate.builtin.neighbours import neighbour_evidence
 from vfx_matte.propagate.builtin.network.calibration import network_share
 from vfx_matte.propagate.builtin.network.readout import BEYOND, Readout, counts_near, learn
@@ -98,7 +98,7 @@ from vfx_matte.propagate.walk_state import State
 WORKING_AREA_PX = 427 * 240
 # With 6 px a shoe on pale ground was averaged away, though all evidence spoke for it: what has the
 # colours of its surroundings is smoothed as if it had no edge (docs/builtin.md).
-SMOOTH_PX = 1
+SMOOTH_PX = EdgeAware.RADIUS_PX
 """How far evidence is smoothed along the picture's edges, in working pixels."""
 
 T = TypeVar("T")
@@ -166,6 +166,11 @@ class BuiltinPropagator:
     def num_objects(self) -> int:
         """K; ids are 1..K."""
         return self._num_objects
+
+    @property
+    def shares_cores(self) -> bool:
+        """See `SharesCores`. The network is waited for, so it gets all threads that it can."""
+        return self._viewer is None
 
     def remember(self, image: Image, mask: Mask) -> None:
         """Learn from a reference for good; see `Propagator.remember`.
@@ -746,19 +751,21 @@ def _histogram_evidence(
         ]
         for index, box in boxes.items():
             own, cells = index + 1, box.scaled(shape, grid.cells)
-            part = cells.within(hull).window
             everywhere = now * cues.global_ratio(running[own], all_running - running[own])
             everywhere += then * cues.global_ratio(reference[0, index], reference[1, index])
             table = np.zeros((*cells.shape, everywhere.size), np.float32)
             table += everywhere
             for weight, sigma, classes in blurs:
                 inside = grid.blur(local[own, None], sigma, cells, walk.places[own])[0]
-                # blurred apart, a class may seem more than all by a rounding error
-                outside = classes[part] - inside
-                np.maximum(outside, 0, out=outside)
-                ratio = cues.local_ratio(inside, outside, sigma, grid.cell_area_px)
-                ratio *= weight
-                table += ratio
+                cues.add_local_ratio(
+                    table,
+                    inside,
+                    classes,
+                    cells.within(hull),
+                    sigma_cells=sigma,
+                    cell_area_px=grid.cell_area_px,
+                    weight=weight,
+                )
             # the picture itself, or its half, of which a little more is read to enlarge it
             pixels = box if grid.shape == shape else box.scaled(shape, grid.shape)
             rows, columns = grid.centred
@@ -800,7 +807,7 @@ class _Scene:
     surprise: Array
     uncovered: Array
     unchanged: Array
-    edge_aware: GuidedFilter
+    edge_aware: EdgeAware
     guide: Box
 
     @classmethod
@@ -834,7 +841,7 @@ class _Scene:
             surprise,
             uncovered,
             unchanged,
-            GuidedFilter(ready.frame.small.rgb[guide.window], radius_px=SMOOTH_PX),
+            EdgeAware(ready.frame.small.rgb[guide.window]),
             guide,
         )
 

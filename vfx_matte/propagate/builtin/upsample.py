@@ -17,6 +17,7 @@ import numpy as np
 
 from vfx_matte.backend import Array
 from vfx_matte.masks import Image, Mask, Probabilities
+from vfx_matte.propagate.builtin import compiled
 from vfx_matte.propagate.builtin.cues import GuidedFilter
 from vfx_matte.propagate.builtin.window import NOWHERE, Box
 
@@ -27,6 +28,8 @@ to match.
 
 VOTERS = ((3, 0), (2, 2), (0, 3), (-2, 2), (-3, 0), (-2, -2), (0, -3), (2, -2))
 """Neighbours that an uncertain pixel asks, in working pixels (x, y)."""
+
+_VOTERS = np.array(VOTERS)
 
 VOTE_SIGMA = 12.0
 """How unlike in colour a neighbour may be and still count, in code values."""
@@ -238,6 +241,14 @@ def smooth_by_color(mask: Array, rgb: Image) -> Array:
 
     (One round of a joint bilateral filter: Petschnigg et al. and Eisemann & Durand, SIGGRAPH 2004.)
     """
+    if compiled.usable(mask):
+        from vfx_matte.propagate.builtin.compiled.edges import average_alike
+
+        averaged, scale = mask.copy(), np.float32(-0.5 / VOTE_SIGMA**2)
+        average_alike(
+            np.ascontiguousarray(mask), np.ascontiguousarray(rgb), _VOTERS, scale, averaged
+        )
+        return averaged
     asked = np.flatnonzero((mask > 0) & (mask < 1))
     rows, columns = np.divmod(asked, mask.shape[1])
     reach = max(max(abs(x), abs(y)) for x, y in VOTERS)
@@ -316,7 +327,16 @@ def _paint(
     if not len(rows):
         return blocks
     # 1. the functions at the nodes, from the picture at the nodes' own size
-    lines = _lines(shrunk(image[lattice.squares(nodes)], values.shape), values)
+    small = shrunk(image[lattice.squares(nodes)], values.shape)
+    if compiled.usable(target):
+        from vfx_matte.propagate.builtin.compiled import edges
+
+        lines = edges.fit_lines(small, values, _near(values), EPSILON)
+        places = np.stack([blocks[0] - nodes.top, blocks[1] - nodes.left], axis=1)
+        corners = np.stack(lattice.corners(*blocks), axis=1)
+        edges.paint(target, image, lines, lattice.weights, places, corners)
+        return blocks
+    lines = _lines(small, values)
     colors, pixels = image.reshape(-1, 3), target.reshape(-1)
     stride, width = lines.shape[2], image.shape[1]
     nodes_of_block = np.array([0, 1, stride, stride + 1])
@@ -346,8 +366,7 @@ def _lines(rgb: Image, values: Array) -> Array:
     """
     guide = GuidedFilter(rgb, radius_px=RADIUS_PX, epsilon=EPSILON)
     slope, offset = guide.lines(values)
-    square = np.ones((3, 3), np.uint8)
-    near = (cv2.dilate(values, square) > 0) & (cv2.erode(values, square) < 1)
+    near = _near(values)
     total = slope[0] + slope[1] + slope[2]
     lines = [
         *(np.where(near, plane, np.float32(0)) for plane in slope),
@@ -356,6 +375,13 @@ def _lines(rgb: Image, values: Array) -> Array:
     return np.stack(
         [cv2.copyMakeBorder(plane, 1, 1, 1, 1, cv2.BORDER_REPLICATE) for plane in lines]
     )
+
+
+def _near(values: Array) -> Array:
+    """Which nodes of a mask, float32 (rows, columns), are not 0 all around, or 1: bool."""
+    square = np.ones((3, 3), np.uint8)
+    near: Array = (cv2.dilate(values, square) > 0) & (cv2.erode(values, square) < 1)
+    return near
 
 
 def _share(out: Probabilities, claims: Array, lattice: Lattice) -> None:

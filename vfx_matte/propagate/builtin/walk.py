@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from vfx_matte.backend import Array
-from vfx_matte.propagate.builtin import cues
+from vfx_matte.propagate.builtin import compiled, cues
 from vfx_matte.propagate.builtin.appearance import Appearance, with_background
 from vfx_matte.propagate.builtin.classifier import TrainingBatch, training_batch
 from vfx_matte.propagate.builtin.codebook import NOTHING, Grid, QuantizedFrame, count_locally, grids
@@ -333,7 +333,7 @@ def learn_frame(
     # in place, and only where something is: these are the walk's largest arrays
     for histograms, old in zip(counts, (walk.color_local, walk.texture_local), strict=True):
         for own, before, place in zip(histograms, old, places, strict=True):
-            _fade_in(own[place.window], before[place.window])
+            _fade_in(own, before, place)
     # the background is everywhere
     for number in range(1, len(places)):
         places[number] = _place([histograms[number] for histograms in counts], places[number])
@@ -366,10 +366,17 @@ def learn_frame(
     return _forget_objects(learned, walk, doubtful)
 
 
-def _fade_in(new: Array, old: Array) -> None:
+def _fade_in(new: Array, old: Array, place: Box) -> None:
     """Bring local histograms up to date with what a frame shows, in place: float32 (cells_y,
-    cells_x, N) both, windows of contiguous arrays.
+    cells_x, N) both, contiguous. place: the cells in which something is.
     """
+    if compiled.usable(new):
+        from vfx_matte.propagate.builtin.compiled.histograms import fade_in
+
+        rate, rest = np.float32(_LOCAL_RATE), np.float32(1 - _LOCAL_RATE)
+        fade_in(new, old, np.array(place), rate, rest, NOTHING)
+        return
+    new, old = new[place.window], old[place.window]
     if not new.size:
         return
     rows = new.reshape(len(new), -1)
