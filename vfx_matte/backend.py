@@ -44,6 +44,8 @@ compute.
 _MMAP_THRESHOLD, _LARGEST_KEPT_BYTES = -3, 32 << 20
 _TRIM_THRESHOLD, _KEPT_BYTES = -1, 64 << 20
 
+_LOOK_UP_ROWS = 64
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Other = TypeVar("Other")
@@ -351,6 +353,32 @@ def box_sum(binary: Array, size_px: int) -> Array:
         )
     counted: Array = sums
     return counted
+
+
+def look_up(table: Array, codes: Array) -> Array:
+    """What a table has for every code: `table[codes]`.
+
+    Args:
+        table: (n,), any dtype that OpenCV knows; on the codes' device.
+        codes: uint8 or uint16 (H, W); those beyond the table get its last value.
+
+    Returns:
+        (H, W) of the table's dtype.
+    """
+    module = xp(codes)
+    # OpenCV looks bytes up as they are; NumPy first makes an index of 8 bytes for each sample
+    if module is np and codes.dtype == np.uint8 and table.size == 256 and codes.size:
+        at_once: Array = cv2.LUT(codes, table).reshape(codes.shape)
+        return at_once
+    found: Array = module.empty(codes.shape, table.dtype)
+    # a band at once: these indices of a whole 4K plane are 63 MiB
+    for row in range(0, codes.shape[0], _LOOK_UP_ROWS):
+        band = slice(row, row + _LOOK_UP_ROWS)
+        if module is np:
+            table.take(codes[band], mode="clip", out=found[band])
+        else:
+            found[band] = table[module.minimum(codes[band], table.size - 1)]
+    return found
 
 
 def vector_length(x: Array, y: Array) -> Array:

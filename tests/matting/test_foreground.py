@@ -16,7 +16,7 @@ from support.mixtures import LAYOUTS, ONE, footprints, mixed, soft_disc
 
 from vfx_matte.composite.mix import over_color
 from vfx_matte.masks import Matte
-from vfx_matte.matting import estimate_foreground
+from vfx_matte.matting import FoundBefore, compiled, estimate_foreground
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 
 fast = settings(max_examples=25)
@@ -147,3 +147,45 @@ def test_it_is_as_good_as_the_multi_level_method_of_pymatting(blur: float) -> No
     errors = [np.abs(weight * (one - front))[soft].mean() for one in (ours, theirs, image)]
     assert errors[0] < 1.1 * errors[1]
     assert errors[0] * 3 < errors[2]
+
+
+def test_pictures_of_a_frame_share_what_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Luma that two layouts have alike is cleaned once and alpha's levels are found once; the
+    pictures are those that each gets by itself, to the bit. Other luma is cleaned by itself.
+    """
+    if not compiled.usable(np.zeros(1)):
+        pytest.skip("Numba is not installed")
+    from vfx_matte.matting.compiled import subject
+
+    alpha, rng = soft_disc((120, 160)), np.random.default_rng(3)
+    matte = Matte(alpha)
+    full, half = (PixelLayout("yuv", 10, shift) for shift in ((0, 0), (1, 0)))
+    first, second, third = (
+        mixed(layout, alpha, [0.7, 0.35, 0.6], [0.2, 0.6, 0.45]) for layout in (full, half, half)
+    )
+    noise = rng.integers(0, 9, third.planes[0].shape).astype(np.uint16)
+    third = third.with_planes((third.planes[0] + noise, *third.planes[1:]))
+    alone = [estimate_foreground(picture, matte) for picture in (first, second, third)]
+    calls = {"clean": 0, "find_levels": 0}
+
+    def count(name: str) -> None:
+        original = getattr(subject, name)
+
+        def counted(*given: object, **named: object) -> object:
+            calls[name] += 1
+            return original(*given, **named)
+
+        monkeypatch.setattr(subject, name, counted)
+
+    for name in calls:
+        count(name)
+    before = FoundBefore(matte)
+    together = [estimate_foreground(picture, matte, before) for picture in (first, second, third)]
+    assert calls == {"clean": 3 + 2 + 3, "find_levels": 1}
+    for one, other in zip(alone, together, strict=True):
+        assert all(
+            np.array_equal(left, right)
+            for left, right in zip(one.planes, other.planes, strict=True)
+        )
+    with pytest.raises(ValueError, match="another matte"):
+        estimate_foreground(first, Matte(alpha.copy()), before)

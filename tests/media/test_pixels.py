@@ -4,6 +4,7 @@ hold it.
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import av
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from support.clips import BT709, HLG, planes_equal
 from support.examples import examples
 
+from vfx_matte.media.codes import Quantisation, requantised
 from vfx_matte.media.pixels import (
     FULL_RGB,
     Orientation,
@@ -309,3 +311,23 @@ def test_a_small_image_is_the_image_scaled_down(name: str, orientation: Orientat
 def test_a_format_that_is_not_planar_has_no_small_image() -> None:
     native = av.VideoFrame.from_ndarray(np.zeros((32, 64, 3), np.uint8), "rgb24")
     assert small_image_of(native, Orientation(), FULL_RGB, width=32, height=16) is None
+
+
+@pytest.mark.parametrize("depth", [8, 10])
+def test_another_depth_takes_no_memory_but_the_result(depth: int) -> None:
+    """An index of 8 bytes for each sample would be 63 MiB of a 4K plane. However a plane lies in
+    memory, its samples are those of the table.
+    """
+    have, want = (Quantisation(bits, full=False) for bits in (depth, 12))
+    samples = np.random.default_rng(1).integers(0, 1 << depth, (1000, 600)).astype(have.dtype)
+    for plane in (samples, samples[::-1], samples.T, samples[:, ::-1][1::2], samples[:1, :1]):
+        # limited range widens by a shift, and what lies outside of the wider one is clipped
+        exact = plane.astype(np.uint32) << (12 - depth)
+        assert np.array_equal(requantised(plane, have, want), np.minimum(exact, want.maximum))
+    tracemalloc.start()
+    try:
+        requantised(samples, have, want)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.6 * samples.size * 2

@@ -19,6 +19,8 @@ from support.command_line import CommandLine, pictures, planes_of
 
 from vfx_matte.composite import mix as composite
 from vfx_matte.errors import MediaError
+from vfx_matte.masks import Matte
+from vfx_matte.matting import FoundBefore, estimate_foreground
 from vfx_matte.media.frames import ClipReader, Frame
 from vfx_matte.media.readers.conformed import ConformedReader
 from vfx_matte.picture import Picture
@@ -204,6 +206,30 @@ def test_one_frame_shares_out_its_parts_and_is_not_compared_with_the_key(
     finally:
         cv2.setNumThreads(before)
     assert seen == [(3, False)]
+
+
+def test_files_of_one_frame_share_the_edges_that_were_found(
+    segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cut-out and a green screen of one frame hand on what was found; one file keeps nothing."""
+    given: list[FoundBefore | None] = []
+
+    def noted(picture: Picture, matte: Matte, before: FoundBefore | None = None) -> Picture:
+        given.append(before)
+        return estimate_foreground(picture, matte, before)
+
+    monkeypatch.setattr(mattes, "estimate_foreground", noted)
+    together = planned(segmented, tmp_path, settings=MatteSettings(edges="guided"))
+    composed = rendering.compose_frames(segmented, [together[0], together[2]], 4, 7)
+    assert len(list(composed)) == 3
+    assert all(before is not None for before in given)
+    # two of each frame, and every frame has its own
+    assert [given[at] is given[at + 1] for at in range(5)] == [True, False, True, False, True]
+    given.clear()
+    planner = Planner(segmented, Tools(), SILENT)
+    alone = planner.alpha(tmp_path / "a.mkv", settings=MatteSettings(edges="guided"), encode=EXACT)
+    assert len(list(rendering.compose_frames(segmented, [alone], 4, 6))) == 2
+    assert given == [None, None]
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vfx_matte.backend import Array, bounding_box, xp
+from vfx_matte.backend import Array, bounding_box, look_up, xp
 from vfx_matte.masks import RGB, Mask, Matte, Palette
 from vfx_matte.picture import (
     ColorTags,
@@ -439,7 +439,7 @@ def _scaled_alpha(matte: Matte, black: int, white: int, layout: PixelLayout) -> 
     table = xp(plane).asarray((black + (steps + matte.full // 2) // matte.full).astype(plane.dtype))
     region = bounding_box(matte.alpha)
     if region is not None:
-        plane[region] = table[matte.alpha[region]]
+        plane[region] = look_up(table, matte.alpha[region])
     return plane
 
 

@@ -6,7 +6,7 @@ its three kinds.
 
 from vfx_matte.matting.despill import despill
 from vfx_matte.matting.estimators import open_estimator
-from vfx_matte.matting.foreground import estimate_foreground
+from vfx_matte.matting.foreground import FoundBefore, estimate_foreground
 from vfx_matte.matting.hidden_colors import fill_hidden
 from vfx_matte.matting.mask_edges import (
     SOFT_LEVELS,
@@ -23,6 +23,7 @@ __all__ = [
     "SOFT_LEVELS",
     "AlphaEstimator",
     "AlphaProblem",
+    "FoundBefore",
     "Stabilizer",
     "despill",
     "refine_picture",

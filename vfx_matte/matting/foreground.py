@@ -8,7 +8,8 @@ straight alpha meets no background there.
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,7 +53,25 @@ LEVELS = 8
 """Each level is half the size of the one before."""
 
 
-def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
+@dataclass(slots=True)
+class FoundBefore:
+    """What was found of one frame's matte, for pictures of that frame in other layouts: the levels
+    of alpha, and planes that these may have, too (luma, whose samples no chroma changes).
+    """
+
+    matte: Matte
+    """Whose edges it is about: other mattes need another one of these."""
+
+    levels: dict[int, Any] = field(default_factory=dict)
+    """`Levels` by the side of their blocks."""
+
+    planes: list[tuple[object, Array, Array]] = field(default_factory=list)
+    """What a plane was cleaned with, its samples before, and after."""
+
+
+def estimate_foreground(
+    picture: Picture, matte: Matte, before: FoundBefore | None = None
+) -> Picture:
     """Take the background out of the pixels of a soft edge.
 
     With α the mean of alpha over the pixels a sample covers, colours F and B are sought with I = αF
@@ -64,14 +83,19 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
     Args:
         picture: any layout; an alpha plane stays.
         matte: of the picture's (H, W), on its device.
+        before: what other pictures of the frame have brought, and this one adds to; the result is
+            the same. None where there are no others.
 
     Returns:
-        A picture of the same layout; the arrays given are not changed.
+        A picture of the same layout; the arrays given are not changed, and a plane may be one that
+        another picture has got.
 
     Raises:
-        ValueError: sizes differ.
+        ValueError: sizes differ, or `before` is about another matte.
     """
     require_same_size(picture, matte.alpha)
+    if before is not None and before.matte is not matte:
+        raise ValueError("what was found before is about another matte")
     # sizes are powers of two, as levels are: larger frames begin with larger blocks
     scale = block_scale(picture)
     block_px = max(2 * scale, 1 << max(picture.layout.chroma_shift))
@@ -80,7 +104,7 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
         return picture
     reach = OUTWARDS_PX * scale // block_px
     if compiled.usable(matte.alpha):
-        return _compiled_foreground(picture, matte, region, block_px, reach)
+        return _compiled_foreground(picture, before or FoundBefore(matte), region, block_px, reach)
     alpha = alpha_in(matte, region)
     # alpha's levels are found once for all planes; `near` says where samples are replaced
     levels = _levels(shrunk(alpha, block_px))
@@ -128,22 +152,37 @@ def _around_soft(matte: Matte, margin_px: int, step: int) -> Region | None:
 
 
 def _compiled_foreground(
-    picture: Picture, matte: Matte, region: Region, block_px: int, reach: int
+    picture: Picture,
+    before: FoundBefore,
+    region: Region,
+    block_px: int,
+    reach: int,
 ) -> Picture:
     """What `estimate_foreground` gives, in fewer steps; samples are replaced `reach` blocks around
     a soft one.
     """
     from vfx_matte.matting.compiled.subject import clean, find_levels
 
-    levels = find_levels(
-        matte.alpha, matte.full, region, block_px=block_px, reach=reach, most=LEVELS
-    )
+    # region and reach follow from the matte and the side of blocks
+    matte, levels = before.matte, before.levels.get(block_px)
+    if levels is None:
+        levels = before.levels[block_px] = find_levels(
+            matte.alpha, matte.full, region, block_px=block_px, reach=reach, most=LEVELS
+        )
 
     def clean_plane(index: int) -> Array:
-        return clean(
-            picture.planes[index], levels, shift=picture.layout.plane_shift(index),
-            peak=picture.layout.full, tight=TIGHTNESS, damping=DAMPING,
-        )  # fmt: skip
+        plane, shift = picture.planes[index], picture.layout.plane_shift(index)
+        peak = picture.layout.full
+        how = block_px, shift, peak
+        # comparing takes a tenth of what cleaning does
+        for other, samples, cleaned in before.planes:
+            if other == how and np.array_equal(samples, plane):
+                return cleaned
+        found = clean(plane, levels, shift=shift, peak=peak, tight=TIGHTNESS, damping=DAMPING)
+        # of subsampled chroma another layout has other samples
+        if index == 0:
+            before.planes.append((how, plane, found))
+        return found
 
     return with_color_planes(picture, clean_plane, on=matte.alpha)
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from vfx_matte.backend import Array
+from vfx_matte.backend import Array, look_up
 from vfx_matte.picture import LUMA_WEIGHTS, ColorTags, PixelLayout
 
 
@@ -99,9 +99,7 @@ def requantised(
     """
     if have == want:
         return plane
-    # one look-up per sample, on the device that the plane is on
-    taken: Array = _table(have, want, chroma).take(plane, mode="clip")
-    return taken
+    return look_up(_table(have, want, chroma), plane)
 
 
 def rgb_from_yuv(

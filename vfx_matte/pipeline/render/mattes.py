@@ -13,6 +13,7 @@ from vfx_matte.backend import Device, to_device, xp
 from vfx_matte.composite import mix
 from vfx_matte.masks import Image, Mask, Matte
 from vfx_matte.matting import (
+    FoundBefore,
     Stabilizer,
     despill,
     estimate_foreground,
@@ -57,6 +58,9 @@ class Mattes:
         self._stabilizer = Stabilizer(settings.stabilize)
         self._begun: dict[int, Future[Matte]] = {}
         self._last_begun: int | None = None
+        self._colors: FoundBefore | None = None
+        # set by the planner: what one output finds is kept for another one, of which there are two
+        self.is_shared = False
 
     def for_object(self, object_id: int) -> Mattes:
         """The mattes of one object, with a memory of their own; a network is shared."""
@@ -66,6 +70,7 @@ class Mattes:
         other._stabilizer = Stabilizer(self._settings.stabilize)
         other._last = other._last_begun = None
         other._begun = {}
+        other._colors, other.is_shared = None, False
         return other
 
     @property
@@ -183,7 +188,10 @@ class Mattes:
         """
         # spill is taken off last: the subject's colours in soft pixels carry it, too
         if self._settings.foreground:
-            picture = estimate_foreground(picture, matte)
+            # a second output of the frame has the same edges, and often the same luma
+            if self._colors is None or self._colors.matte is not matte:
+                self._colors = FoundBefore(matte) if self.is_shared else None
+            picture = estimate_foreground(picture, matte, self._colors)
         if self._settings.despill != "off":
             picture = despill(
                 picture,

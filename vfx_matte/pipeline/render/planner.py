@@ -436,7 +436,9 @@ class Planner:
         these.
         """
         # settings are frozen and comparable, so equal ones share a matte, its network and its past
-        if settings not in self._mattes:
+        if settings in self._mattes:
+            self._mattes[settings].is_shared = True
+        else:
             self._mattes[settings] = Mattes(
                 self._clip, with_edges(self._clip, settings, self._reporter), self._tools
             )
