@@ -53,7 +53,8 @@ ROOMS = {
     "settings": Room(1, "wording errors printable choices"),
     "backend": Room(1, "wording errors choices", "numpy cv2 cupy cupyx"),
     # the one place that knows the compiler; what it compiles is imported where it is called
-    "compiling.jit": Room(1, "", "numba"),
+    "compiling.jit": Room(1, "errors", "numba"),
+    "compiling.kept": Room(1, "", "numba"),
     "compiling": Room(1, "backend", "numpy"),
     "masks": Room(1, "errors backend", "numpy cv2"),
     "picture": Room(1, "errors backend", "numpy"),

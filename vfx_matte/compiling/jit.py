@@ -6,9 +6,11 @@ import contextlib
 import gc
 import importlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+from vfx_matte.compiling.interrupts import hold, let_go
 from vfx_matte.compiling.notice import compiling
+from vfx_matte.errors import UsageError
 
 
 def _load_numba() -> None:
@@ -23,6 +25,13 @@ def _load_numba() -> None:
     gc.collect()
     gc.disable()
     try:
+        try:
+            importlib.import_module("numba")
+        except ValueError as error:
+            raise UsageError(
+                f"Numba does not take its settings: {error}",
+                hint="look at the environment variables that begin with NUMBA_",
+            ) from error
         # these are its own matters: a version that has them elsewhere loads as it does by itself
         with contextlib.suppress(ImportError, AttributeError):
             linalg: Any = importlib.import_module("numba.np.linalg")
@@ -50,6 +59,8 @@ _load_numba()
 from numba import njit  # noqa: E402  what is imported first decides what else is
 from numba.core import event  # noqa: E402
 
+from vfx_matte.compiling.kept import KeptFunction  # noqa: E402  it imports Numba
+
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -66,9 +77,11 @@ class _Told(event.Listener):
     def on_start(self, _: object) -> None:
         """A function begins to be compiled."""
         compiling(is_kept=Kept.everything)
+        hold()
 
     def on_end(self, _: object) -> None:
         """It is compiled."""
+        let_go()
 
 
 event.register("numba:compile", _Told())  # type: ignore[no-untyped-call]
@@ -85,10 +98,15 @@ def compiled(function: Function) -> Function:
         "error_model": "numpy",
         "fastmath": {"contract"},
     }
+    kept: Any = njit(**options)(function)
     try:
-        kept: Function = njit(cache=True, **options)(function)
+        # as `cache=True` would, but for what it does with damaged files and full disks
+        kept._cache = KeptFunction(function, on_failure=_is_not_kept)
     except RuntimeError:
         # neither the installation nor the user's own cache can be written: compiled every time
-        Kept.everything = False
-        kept = njit(**options)(function)
-    return kept
+        _is_not_kept()
+    return cast(Function, kept)
+
+
+def _is_not_kept() -> None:
+    Kept.everything = False

@@ -85,7 +85,7 @@ def _along_the_rows(binary: Array, away: Array, distance: Array) -> None:
             count += 1
         row, side = distance[y], binary[y]
         if count == 0:
-            fill(row, np.float32(np.sqrt(np.float32(2147483647))) + half)
+            fill(row, float(np.float32(np.sqrt(np.float32(2147483647))) + half))
         # each corner is the nearest one up to where the next one is as near; its pixels are a loop
         # without branches, which several are computed in at once
         start = 0

@@ -172,7 +172,7 @@ def _alpha_of(
         F(sizes.common), F(sizes.per_doubt), alpha, edge, difference,
     )  # fmt: skip
     # how much of the difference from the mask's own edge is no noise
-    fill_plane(squares, F(0))
+    fill_plane(squares, 0.0)
     for i in range(all_count):
         power[i] = difference[i] * difference[i]
     laid(power, around, squares)
@@ -362,7 +362,7 @@ def _judge(rows: Array, slopes: Array, offsets: Array, votes: Array, judged: Arr
         for j in range(15, ROWS):
             for c in range(size):
                 x[j, c] = rows[j, start + c]
-        fill(sums, F(0))
+        fill(sums, 0.0)
         for u in range(units):
             for j in range(ROWS):
                 w[j] = slopes[u, j]

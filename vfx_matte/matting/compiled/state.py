@@ -6,6 +6,7 @@ import importlib
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,14 @@ def compiler() -> Compiler | None:
         for function in (getattr(module, each) for each in functions):
             folder = function.stats.cache_path
             folders.update({folder} if folder else ())
-            # Numba reads its own index so: empty where the source has changed since
-            found.append(bool(folder and function._cache._cache_file._load_index()))
+            found.append(bool(folder) and _is_listed(function))
     return Compiler(metadata.version("numba"), Path(min(folders)) if folders else None, all(found))
+
+
+def _is_listed(function: Any) -> bool:  # noqa: ANN401  Numba has no types
+    """Whether something is kept of a function."""
+    try:
+        # Numba reads its own index so: empty where the source has changed since
+        return bool(function._cache._cache_file._load_index())
+    except Exception:  # noqa: BLE001  a damaged pickle may raise anything
+        return False

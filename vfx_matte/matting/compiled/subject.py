@@ -361,8 +361,8 @@ def _clean(
         _halve(_level(weighted, shapes, level - 1), _level(weighted, shapes, level))
     # coarse to fine: the coarsest level leans on grey, each other one on the level before
     front, back = np.empty(size, np.float32), np.empty(size, np.float32)
-    fill_plane(_level(front, shapes, count - 1), F(0.5))
-    fill_plane(_level(back, shapes, count - 1), F(0.5))
+    fill_plane(_level(front, shapes, count - 1), 0.5)
+    fill_plane(_level(back, shapes, count - 1), 0.5)
     for level in range(count - 1, -1, -1):
         runs = list_runs(_level(levels.wanted, shapes, level))
         if level < count - 1:
