@@ -97,6 +97,19 @@ def test_a_full_disk_costs_the_next_run_time_alone(
     assert not jit.Kept.everything
 
 
+def test_what_cannot_be_kept_is_compiled_all_the_same(
+    compile_anew: Callable[[], Callable[[int], int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installation and a home that are both read-only have no place for a cache."""
+
+    def refuse(_: object) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr("numba.core.caching.FunctionCache", refuse)
+    assert compile_anew()(3) == 6
+    assert not jit.Kept.everything
+
+
 @pytest.mark.parametrize("is_kept", [False, True])
 def test_ctrl_c_waits_until_python_runs_again_and_is_not_lost(
     compile_anew: Callable[[], Callable[[int], int]], monkeypatch: pytest.MonkeyPatch, is_kept: bool

@@ -275,6 +275,17 @@ def test_misuse_is_told_before_work_begins(
     assert clear.files() == before
 
 
+def test_a_subject_that_is_seen_on_one_frame_alone_is_found(clear: CommandLine) -> None:
+    """Sixteen masks are looked at of thirty, at even distances."""
+    for index in range(FRAMES):
+        mask = disc(index) if index == 17 else np.zeros(SIZE[::-1])
+        save_mask(
+            Path(f"workspace/clip/masks/{index:07d}.png"), mask.astype(np.uint8), Palette.davis()
+        )
+    ran = clear("keytest", "--json", "--frames", "12", "--median", "0")
+    assert 17 in ran.record["frames"]
+
+
 def test_without_a_subject_there_is_nothing_to_key(clear: CommandLine) -> None:
     for index in range(FRAMES):
         save_mask(

@@ -12,7 +12,7 @@ from support.command_line import CommandLine, Gray, paint
 
 from vfx_matte.masks import Palette
 from vfx_matte.pipeline.segment import changes
-from vfx_matte.workspace import Workspace, save_mask
+from vfx_matte.workspace import Workspace, load_mask, save_mask
 
 FAKE = ("--propagator", "fake")
 FULL = np.zeros((64, 96), np.uint8)
@@ -56,7 +56,9 @@ def test_the_notice_says_where_to_look_and_what_to_do(masks: CommandLine) -> Non
     (note,) = [line for line in ran.notes if "explain" in line]
     assert "object 1 lost a piece of up to 40 % of it on frames 3 to 6, more than the new" in note
     assert "look at frame 3" in note
-    assert "--mask 3=mask.png" in note
+    # what it says to give is the mask that was there
+    said = note.split("--mask 3=")[1]
+    assert np.array_equal(load_mask(Path(said)), FULL)
     assert "vfx-matte overlay --frame 3" in ran.stdout
     masks("overlay", "--frame", "3")
 

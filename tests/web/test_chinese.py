@@ -214,11 +214,11 @@ SAID = {
     "frames made again: 4 to 9; the others stay as they are": "重新生成的帧：4 至 9；其余保持不变",
     SPELL(
         "object 1 lost a piece of up to 40 % of it on frames 3 to 6, more than the new masks"
-        " explain: look at frame 3, and if it was right before, give a mask of it:"
-        f" {option('mask', '3=mask.png')}; earlier masks are in masks.previous"
+        " explain: look at frame 3, and if it was right before, give it the mask that it had,"
+        f" from masks.previous: {option('mask', '3=masks.previous/0000003.png')}"
     ): (
         "对象 1 在第 3 至 6 帧失去了一块，最多占其 40 %，超出新遮罩能解释的范围：请查看第 3 帧，"
-        "如果之前是对的，请给这一帧加遮罩：在第 3 帧“点选”；之前的遮罩在 masks.previous 中"
+        "如果之前是对的，请把 masks.previous 中原来的遮罩给这一帧：在第 3 帧“点选”"
     ),
     SPELL(
         f"these are what the run itself doubts, the most first; {command('qc')} measures the"

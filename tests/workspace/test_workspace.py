@@ -547,8 +547,31 @@ def test_fresh_keeps_the_earlier_work_until_the_first_mask_and_then_beside(
     assert len(list((clip.folder / "masks.previous").iterdir())) == 10
     assert (clip.folder / "manifest.previous.json").read_bytes() == before
     assert clip.mask_store().get(3) is None
-    segment(clip, other, [5], fresh=True)
-    assert [path.name for path in (clip.folder / "masks.previous").iterdir()] == ["0000004.png"]
+
+
+def test_a_stopped_run_does_not_push_out_the_whole_one_before_it(
+    tmp_path: Path, source: Path
+) -> None:
+    clip = Workspace(tmp_path).clip(source)
+    segment(clip, plan_for(source), range(10))
+    before = clip.manifest_path.read_bytes()
+    other = plan_for(source, propagator="xmem")
+    for stopped_at in (4, 5, 6):
+        segment(clip, other, [stopped_at], fresh=True)
+        assert [path.name for path in clip.masks_folder.iterdir()] == [f"000000{stopped_at}.png"]
+        assert len(list((clip.folder / "masks.previous").iterdir())) == 10
+        assert (clip.folder / "manifest.previous.json").read_bytes() == before
+    # a run that fails before its first mask leaves the stopped one where it was
+    with pytest.raises(OutputError), clip.start_run(other, palette=PALETTE, fresh=True) as run:  # noqa: PT012
+        run.save_mask(1, MASK)
+        raise OutputError("disk full")
+    assert [path.name for path in clip.masks_folder.iterdir()] == ["0000006.png"]
+    assert len(list((clip.folder / "masks.previous").iterdir())) == 10
+    # what was whole gives way to what is whole
+    segment(clip, other, range(10), fresh=True)
+    segment(clip, other, [7], fresh=True)
+    assert (clip.folder / "manifest.previous.json").read_bytes() != before
+    assert len(list((clip.folder / "masks.previous").iterdir())) == 10
 
 
 def test_progress_is_saved_about_once_a_second_and_at_the_end(tmp_path: Path, source: Path) -> None:

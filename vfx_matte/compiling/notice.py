@@ -29,7 +29,7 @@ def compiling(*, is_kept: bool) -> None:
         return
     _Hearer.is_told = True
     how_often = (
-        "once on a machine"
+        "once on a machine for each kind of work and clip"
         if is_kept
         else "in every run, as there is no place to keep them (NUMBA_CACHE_DIR names one)"
     )

@@ -536,7 +536,7 @@ def _compare_track(have: SoundTrack, want: SoundTrack, tolerance: Fraction) -> t
                     " source has it"
                 ),
             )
-    return True, f"{len(found)} packets identical, in place"
+    return True, f"as in the source, at its times ({len(found)} packets)"
 
 
 def _packets(track: SoundTrack) -> list[tuple[Fraction, int]]:

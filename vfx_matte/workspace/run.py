@@ -15,13 +15,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from vfx_matte.errors import OutputError
+from vfx_matte.errors import OutputError, WorkspaceError
 from vfx_matte.files.atomic import AtomicOutput, output_error, remove_leftovers
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.workspace.files import Soft, save_mask, save_soft, write_text
 from vfx_matte.workspace.latest import note_latest
 from vfx_matte.workspace.layout import ClipLayout
-from vfx_matte.workspace.manifest import UNKNOWN, Manifest, Ranges, save_manifest, to_ranges
+from vfx_matte.workspace.manifest import (
+    UNKNOWN,
+    Manifest,
+    Ranges,
+    load_manifest,
+    save_manifest,
+    to_ranges,
+)
 from vfx_matte.workspace.walk_states import State, WalkStateFolder
 
 SAVE_INTERVAL_SECONDS = 1.0
@@ -300,7 +307,9 @@ class _ReplacedWork:
     """Earlier work that gives way: it is moved to `previous_masks_folder` and
     `previous_manifest_path` until the run that replaces it has succeeded.
 
-    An older generation that lies there already is kept too until then, in a temporary folder.
+    An older generation that lies there already is kept too until then, in a temporary folder. Where
+    that one is whole and the work that gives way was stopped before it was, it stays where it is,
+    and the stopped work lies in the temporary folder.
     """
 
     def __init__(
@@ -341,6 +350,9 @@ class _ReplacedWork:
 
     def _move_all(self) -> None:
         masks, manifest = self._clip.masks_folder, self._clip.manifest_path
+        if self._is_worth_less():
+            self._masks = self._older.part / masks.name
+            self._manifest = self._older.part / manifest.name
         # an empty folder is not worth the generation that it would push out
         if masks.is_dir() and any(masks.iterdir()):
             self._move_older(self._masks)
@@ -350,6 +362,17 @@ class _ReplacedWork:
             self._move_older(self._manifest)
             manifest.replace(self._manifest)
             self._has_manifest = True
+
+    def _is_worth_less(self) -> bool:
+        """Whether the work that gives way was stopped, and what it replaced itself was whole."""
+        try:
+            present, older = map(load_manifest, (self._clip.manifest_path, self._manifest))
+        except WorkspaceError:
+            return False
+        if present is None or present.is_complete or older is None:
+            return False
+        # beside an `--update` lie only the masks that it replaced
+        return len(list(self._masks.glob("*.png"))) == older.stop - older.start
 
     def _move_frames(self, numbers: Iterable[int], object_ids: Iterable[int]) -> None:
         clip = self._clip

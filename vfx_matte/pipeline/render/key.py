@@ -9,6 +9,7 @@ the subject in every twelfth of them. Of each at most 20,000 of the subject's pi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -159,9 +160,12 @@ def subject_frames(clip: SegmentedClip, settings: MatteSettings, *, count: int) 
     keyframes = [index for index in seekable(clip.info) if index in known]
     # masks are cheap to read, pictures are not: several masks are read for one frame that is kept
     candidates = snapped(evenly(with_mask, MASKS_PER_SAMPLE * count), keyframes)
-    with_subject = [
-        index for index in candidates if _chosen(clip, clip.mask(index), settings).any()
-    ]
+
+    def showing(frames: Sequence[int]) -> list[int]:
+        return [index for index in frames if _chosen(clip, clip.mask(index), settings).any()]
+
+    # a subject that is seen briefly may be on none of them
+    with_subject = showing(candidates) or showing(with_mask)
     return snapped(evenly(with_subject, count), sorted(set(keyframes).intersection(with_subject)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -110,14 +111,21 @@ def unexplained_changes(
     )
 
 
-def describe_change(one: ChangedFrames) -> str:
-    """What to say about frames that changed, and what to do."""
+def describe_change(one: ChangedFrames, earlier: Path) -> str:
+    """What to say about frames that changed, and what to do.
+
+    Args:
+        one: what changed.
+        earlier: the mask that the worst of these frames had.
+    """
     digits = 0 if one.percent >= 10 else 1
+    last = one.stop - 1
+    frames = f"frame {last}" if one.start == last else f"frames {one.start} to {last}"
     return (
         f"object {one.object_id} {'gained' if one.gained else 'lost'} a piece of up to"
-        f" {one.percent:.{digits}f} % of it on frames {one.start} to {one.stop - 1}, more than the"
-        f" new masks explain: look at frame {one.worst}, and if it was right before, give a mask of"
-        f" it: {option('mask', f'{one.worst}=mask.png')}; earlier masks are in masks.previous"
+        f" {one.percent:.{digits}f} % of it on {frames}, more than the new masks explain: look at"
+        f" frame {one.worst}, and if it was right before, give it the mask that it had, from"
+        f" masks.previous: {option('mask', f'{one.worst}={earlier}')}"
     )
 
 

@@ -252,7 +252,9 @@ def run_segment(
         if missing and is_whole and earlier is not None:
             changed = unexplained_changes(earlier, run.manifest, plan.workspace)
             for one in changed:
-                reporter.notify(describe_change(one))
+                name = plan.workspace.mask_path(one.worst).name
+                earlier_mask = plan.workspace.previous_masks_folder / name
+                reporter.notify(describe_change(one, earlier_mask))
     number = plan.manifest.timeline.number
     return SegmentResult(
         masks=plan.workspace.masks_folder,
