@@ -468,6 +468,60 @@ def test_a_correction_says_what_it_took(project: CommandLine, painter: None) -> 
     assert "px, -" not in project("mask", "clip.mp4", "--fg", "50,55", "-o", "n.png").stdout
 
 
+def test_a_correction_that_takes_much_names_the_earlier_mask_while_it_is_there(
+    here: CommandLine,
+) -> None:
+    here("mask", "clip.mp4", "--fg", "30,20", "-o", "m.png")
+    call = ("mask", "clip.mp4", "--from", "m.png", "--bg", "34,24")
+    (note,) = here(*call, "-o", "n.png").notes
+    assert "lost" in note
+    assert note.endswith("or begin again from m.png with a line along the piece alone")
+    # under its own name the mask that was right is gone
+    for replaced in ((*call, "-o", "m.png"), ("mask", "clip.mp4", "--object", "1", "--bg", "26,20",
+                                              "-o", "n.png")):  # fmt: skip
+        (note,) = here(*replaced).notes
+        assert "lost" in note
+        assert "begin again" not in note
+
+
+def test_a_correction_that_adds_much_says_that_earlier_marks_are_forgotten(
+    here: CommandLine,
+) -> None:
+    here("mask", "clip.mp4", "--fg", "30,20", "--fg", "50,20", "-o", "a.png")
+    here("mask", "clip.mp4", "--from", "a.png", "--bg", "52,20", "-o", "b.png")
+    ran = here("mask", "clip.mp4", "--from", "b.png", "--fg", "50,20", "-o", "c.png")
+    gained = int((load_mask(Path("c.png")) > load_mask(Path("b.png"))).sum())
+    share = gained / (load_mask(Path("b.png")) > 0).sum()
+    assert share > 0.1
+    (note,) = ran.notes
+    assert note.startswith(f"object 1 grew by {share:.0%}: ")
+    assert "--fg and --bg together in one call" in note
+    assert "no call knows the marks of earlier ones" in note
+    # a little is what a mark is for, a box makes an object anew, and a new object had nothing
+    for more in (
+        ("--fg", "31,20"), ("--object", "1", "--box", "20,10,60,40"),
+        ("--object", "2", "--fg", "80,50"),
+    ):  # fmt: skip
+        quiet = here("mask", "clip.mp4", "--from", "a.png", *more, "-o", "d.png")
+        assert "grew" not in quiet.stderr
+
+
+def test_a_background_click_that_takes_next_to_nothing_says_so(
+    here: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(two_objects()).save("two.png")
+    call = ("mask", "clip.mp4", "--from", "two.png", "--object", "1", "-o", "m.png")
+    assert "no more" not in here(*call, "--bg", "22,32").stderr
+    monkeypatch.setitem(globals(), "RADIUS", 1)
+    ran = here(*call, "--bg", "22,32", "--bg", "90,60", "--fg", "24,30")
+    taken = int((two_objects() == 1).sum() - (raw("m.png") == 1).sum())
+    assert taken == disc(22, 32).sum()
+    assert ran.notes == [
+        f"the background click at 22,32 took {taken} px of object 1 and no more: if a whole piece"
+        " is too much, draw a line along it (--bg-stroke)"
+    ]
+
+
 def test_the_next_command_names_every_mask_that_waits(here: CommandLine) -> None:
     """Those of this clip that were made since it was segmented, and nothing else in the folder."""
 
@@ -558,7 +612,7 @@ def test_masks_of_other_frames_and_clips_are_not_replaced(
     )
     assert "frame 7, by its name" in ran.error
     ran = here("mask", "clip.mp4", "--at", "4", "--from", "m.png", "--fg", "30,20", "-o", "n.png")
-    assert ran.notes == ["m.png is the mask of frame 3"]
+    assert ran.notes[:1] == ["m.png is the mask of frame 3"]
     assert read_note(Path("n.png")) == {"clip": "clip", "frame": 4}
 
 

@@ -49,6 +49,8 @@ LEFT_OUT = {
     "vfx_matte.pipeline.segment.begun": "of a command that names no masks; the page has its own",
     "vfx_matte.pipeline.segment.parts": "the studio names no parts",
     "vfx_matte.pipeline.first_mask.making": "of the mask files of a command; the page has no files",
+    "vfx_matte.pipeline.first_mask.changes": "of one call of a command; the page shows it, and"
+    " knows all marks",
     "vfx_matte.pipeline.first_mask.records": "of the options of a command",
     "vfx_matte.pipeline.export.conform": "of a command; a package uses none of what is refused",
     "vfx_matte.pipeline.export.frame_map_check": "of a command",

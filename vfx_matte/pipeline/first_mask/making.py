@@ -17,6 +17,7 @@ from vfx_matte.first_mask import (
 )
 from vfx_matte.masks import Image, Mask, Palette, object_ids
 from vfx_matte.pipeline.clip import SourceClip, open_segmented, refuse_numbered, refuse_to_replace
+from vfx_matte.pipeline.first_mask.changes import change_lines
 from vfx_matte.pipeline.first_mask.marking import marking_of, open_marking
 from vfx_matte.pipeline.first_mask.records import (
     FirstMaskResult,
@@ -47,9 +48,6 @@ from vfx_matte.references.painting import (
 from vfx_matte.references.reading import MaskPicture, read_references
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import clip_name
-
-# of an object: where a correction takes more off, it may have taken a head for the wall behind it
-_MUCH = 0.1
 
 
 def first_mask(
@@ -102,7 +100,10 @@ def first_mask(
     )
     if request.alone:
         mask = _only(mask, answers)
-    return FirstMaskResult(number, mask, masked_objects(mask, answers, before), tuple(lines))
+    objects = masked_objects(mask, answers, before)
+    # whoever asks in memory still has the mask that it began with
+    lines.extend(change_lines(before, mask, objects, request.marks, earlier="the earlier mask"))
+    return FirstMaskResult(number, mask, objects, tuple(lines))
 
 
 def save_first_mask(
@@ -182,14 +183,9 @@ def save_first_mask(
             shown = None
     next_command = _next_command(clip, path, number, workspace=workspace, propagator=propagator)
     objects = masked_objects(mask, answers, start.mask)
-    for one in objects:
-        had = one.pixels - one.gained + one.lost
-        if had and one.lost > _MUCH * had:
-            reporter.notify(
-                f"object {one.object_id} lost {one.lost / had:.0%} of what it had: if that is more"
-                " than you marked, put a mark of the other kind on what was right, or begin again"
-                " from the earlier mask with a stroke along the piece alone"
-            )
+    earlier = "" if start.is_replaced_by(path) else start.name
+    for line in change_lines(start.mask, mask, objects, request.marks, earlier=earlier):
+        reporter.notify(line)
     return MaskResult(path, shown, mask, objects, next_command)
 
 
@@ -256,7 +252,13 @@ class _Start:
     name: str = "the mask"
     """What messages call it."""
     painted: PaintedMask | None = None
-    """Its file; None where there is none."""
+    """Its file's content; None where there is none."""
+    file: Path | None = None
+    """Its file."""
+
+    def is_replaced_by(self, path: Path) -> bool:
+        """Whether a mask that is saved there takes its place."""
+        return self.file is not None and self.file.resolve() == path.resolve()
 
 
 def _start(
@@ -289,6 +291,7 @@ def _start(
         _read(painted.content, number, clip.info.shape, name=file.name, reporter=reporter),
         file.name,
         painted,
+        file,
     )
 
 
