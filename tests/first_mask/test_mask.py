@@ -305,6 +305,27 @@ def test_misuse_writes_nothing(here: CommandLine, options: tuple[str, ...], says
     assert here.files() == before
 
 
+@pytest.mark.parametrize(
+    ("options", "example"),
+    [
+        (("--fg", "X,Y"), "--fg 640,360"),
+        (("--bg", "x,y"), "--bg 640,360"),
+        (("--fg-stroke", "x,y x,y …"), '--fg-stroke "640,360 700,380"'),
+        (("--box", "x,y,w,h"), "--box 540,260,200,300"),
+    ],
+)
+def test_a_place_to_be_filled_in_is_told_as_that(
+    here: CommandLine, options: tuple[str, str], example: str
+) -> None:
+    """As it is pasted from a text that shows the form of an option."""
+    ran = here.fails("mask", "clip.mp4", *options, code=2)
+    assert "stands for pixels of the picture: type their numbers instead" in ran.error
+    assert example in ran.hint
+    assert "vfx-matte frame" in ran.hint
+    # another slip is shown a right one, too
+    assert example in here.fails("mask", "clip.mp4", options[0], "1,z", code=2).hint
+
+
 def test_a_second_box_is_a_second_object(here: CommandLine) -> None:
     ran = here.fails("mask", "clip.mp4", "--box", "1,2,30,30", "--box", "40,2,30,30", code=2)
     assert "1,2,30,30 and 40,2,30,30" in ran.error

@@ -460,7 +460,7 @@ def test_the_table_says_it_all_and_the_commands_run(rolled: CommandLine) -> None
         shlex.split(line)[1:] for line in ran.stdout.splitlines() if line.startswith("  vfx-matte ")
     )
     assert (
-        "vfx-matte mask ball.mp4 --at 25 --from propagated -o ball.mask.0000025.png --fg x,y\n"
+        "vfx-matte mask ball.mp4 --at 25 --from propagated -o ball.mask.0000025.png --fg X,Y\n"
         in ran.stdout
     )
     rolled(*frame)

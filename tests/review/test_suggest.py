@@ -176,7 +176,7 @@ def test_json_has_everything_the_table_shows(rolled: CommandLine) -> None:
         )
         assert f"  {one['frame_command']}\n" in ran.stdout
         assert (
-            f"  vfx-matte mask ball.mp4 --at {index} --from propagated -o {one['mask']} --fg x,y\n"
+            f"  vfx-matte mask ball.mp4 --at {index} --from propagated -o {one['mask']} --fg X,Y\n"
             in ran.stdout
         )
     assert f"  {found['segment_command']}\n" in ran.stdout

@@ -33,6 +33,9 @@ MOST_NAMED_CUTS = 30
 USUAL_WORKSPACE = Path("workspace")
 """The folder that commands use when they name none."""
 
+PLACE = "X,Y"
+"""What a command has where somebody has to type a pixel."""
+
 Options = dict[str, Value | list[str]]
 
 
@@ -155,11 +158,11 @@ def mask_command(
 
 
 def correct_command(clip: Path, number: int, *, workspace: Path) -> str:
-    """The command that corrects the propagated mask of the frame with this number; the place to
-    click is still to be typed.
+    """The command that corrects the propagated mask of the frame with this number; what to click on
+    is still to be typed for PLACE.
     """
     options: Options = {"at": number, "begin": "propagated", "output": mask_name(clip, number)}
-    return command("mask", clip, **options, **workspace_option(workspace), fg="x,y")
+    return command("mask", clip, **options, **workspace_option(workspace), fg=PLACE)
 
 
 def workspace_option(folder: Path) -> Options:

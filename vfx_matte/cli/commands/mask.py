@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vfx_matte import wording
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import At, Output, opening_source
 from vfx_matte.cli.loading import loading
@@ -18,6 +19,9 @@ Points = tuple[tuple[int, int], ...]
 
 LONGEST_COORDINATE = 6
 """Digits of a coordinate; more are a slip."""
+
+# what stands for numbers in help texts and messages
+_PLACE = frozenset({"x", "y", "w", "h", "width", "height"})
 
 
 @command()
@@ -193,7 +197,7 @@ def _points(text: str, form: str, *, most: int = 0) -> Points:
     if not parts or (most and len(parts) > most):
         raise UsageError(
             f"{shortened(text)!r} is not of the form {form}",
-            hint="whole pixels, separated by commas",
+            hint=f"whole pixels, separated by commas, such as {_example(form)}",
         )
     return tuple((x, y) for x, y in (_integers(part, form, count=2) for part in parts))
 
@@ -201,15 +205,31 @@ def _points(text: str, form: str, *, most: int = 0) -> Points:
 def _integers(text: str, form: str, *, count: int) -> list[int]:
     # a sign is understood, so that what lies outside of the picture is told as that
     parts = [part.strip() for part in text.split(",")]
+    # pasted as it is printed, in a help text or in a command that is to be completed
+    if _PLACE.issuperset(part.lower() for part in parts):
+        raise UsageError(
+            f"{text!r} in {form} stands for pixels of the picture: type their numbers instead",
+            hint=(
+                f"such as {_example(form)}, from the left and from the top; a picture viewer shows"
+                f" them in what {wording.command('frame')} saves"
+            ),
+        )
     if len(parts) != count or not all(part.removeprefix("-").isdecimal() for part in parts):
         raise UsageError(
             f"{shortened(text)!r} is not of the form {form}",
-            hint="whole pixels, separated by commas",
+            hint=f"whole pixels, separated by commas, such as {_example(form)}",
         )
     # converting millions of digits would take minutes
     if any(len(part) > LONGEST_COORDINATE + 1 for part in parts):
         raise UsageError(
             f"{shortened(text)!r} is far outside of every picture",
-            hint="whole pixels, separated by commas",
+            hint=f"whole pixels, separated by commas, such as {_example(form)}",
         )
     return [int(part) for part in parts]
+
+
+def _example(form: str) -> str:
+    """An option with numbers, for one that is to be typed in a form like "--fg x,y"."""
+    flag = form.split(maxsplit=1)[0]
+    numbers = {"--box": "540,260,200,300"}.get(flag, "640,360")
+    return f'{flag} "{numbers} 700,380"' if "stroke" in flag else f"{flag} {numbers}"

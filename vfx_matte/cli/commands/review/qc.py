@@ -85,8 +85,8 @@ def _closing_lines(found: QcResult, shown: int) -> Iterator[str]:
         yield f"fix next: {found.fix_next.why}"
         yield f"  {found.fix_next.frame_command}"
         yield (
-            "or correct its mask with clicks (--bg beside the subject):"
-            f" {found.fix_next.correct_command}"
+            "or correct its mask with a click; for X,Y type the pixel, such as 640,360 (--fg on the"
+            f" subject, --bg beside it): {found.fix_next.correct_command}"
         )
         yield "then, with the mask that you made:"
         yield f"  {found.fix_next.segment_command}"

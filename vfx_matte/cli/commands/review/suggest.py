@@ -58,7 +58,10 @@ def suggest(
         say("to paint on:")
         for suggestion in found.suggestions:
             say(f"  {suggestion.frame_command}")
-        say("or to correct what is there with clicks (--fg on the subject, --bg beside it):")
+        say(
+            "or to correct what is there with a click; for X,Y type the pixel, such as 640,360"
+            " (--fg on the subject, --bg beside it):"
+        )
         for suggestion in found.suggestions:
             say(f"  {suggestion.correct_command}")
         say("then, with the masks that you made:")
