@@ -447,6 +447,36 @@ def test_a_folder_that_was_killed_between_its_two_renames_is_put_back(tmp_path: 
     assert names(tmp_path) == ["p", "p/old"]
 
 
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_run_that_was_killed_while_it_removed_its_folder_leaves_nothing(
+    tmp_path: Path, call: int
+) -> None:
+    """Also where what went first was not its lock, as when a tree is removed in any order."""
+    killed(
+        tmp_path,
+        "place = AtomicFile(here / 'x'); place.part.write_text('whole')\n"
+        "def after(function):\n"
+        "    def called(path, *rest, **more):\n"
+        "        function(path, *rest, **more)\n"
+        "        if '.vfx-matte' in str(path): calls.append(1)\n"
+        f"        if len(calls) == {call}: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return called\n"
+        "calls = []\n"
+        "Path.unlink, Path.rmdir = after(Path.unlink), after(Path.rmdir)\n"
+        "place.keep()",
+    )
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == ["x"]
+
+
+def test_a_folder_that_is_left_without_its_lock_is_removed(tmp_path: Path) -> None:
+    left = killed(tmp_path, "x = AtomicFile(here / 'x'); x.part.write_text('half')")
+    (lock,) = left.glob("*.lock")
+    lock.unlink()
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == []
+
+
 # two at once
 
 

@@ -543,6 +543,9 @@ def _remove_dead(folder: Path) -> None:
     if not names:  # killed before it had a lock; one that is alive makes itself another
         folder.rmdir()
         return
+    if names == {_NEW}:  # killed while it was removed: with a lock alone anything is made here
+        shutil.rmtree(folder, ignore_errors=True)
+        return
     if names == {_UNLOCKED}:  # killed before the lock had its name
         lock = folder / _UNLOCKED
     elif not names <= {lock.name, _NEW, _EARLIER}:
@@ -573,8 +576,9 @@ def _remove(folder: Path) -> None:
     calls of the system are a fifth of looking for what there might be.
     """
     try:
-        (folder / _lock_name()).unlink()
+        # killed on the way, what is left is told for dead by its lock, or is empty
         (folder / _NEW).rmdir()
+        (folder / _lock_name()).unlink()
         folder.rmdir()
     except OSError:
         shutil.rmtree(folder, ignore_errors=True)
