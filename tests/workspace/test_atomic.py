@@ -469,8 +469,8 @@ def test_a_run_that_was_killed_while_it_removed_its_folder_leaves_nothing(
     assert names(tmp_path) == ["x"]
 
 
-def test_a_folder_that_is_left_without_its_lock_is_removed(tmp_path: Path) -> None:
-    left = killed(tmp_path, "x = AtomicFile(here / 'x'); x.part.write_text('half')")
+def test_an_empty_folder_that_is_left_without_its_lock_is_removed(tmp_path: Path) -> None:
+    left = killed(tmp_path, "x = AtomicFile(here / 'x')")
     (lock,) = left.glob("*.lock")
     lock.unlink()
     remove_leftovers(tmp_path)

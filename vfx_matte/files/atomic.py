@@ -543,8 +543,9 @@ def _remove_dead(folder: Path) -> None:
     if not names:  # killed before it had a lock; one that is alive makes itself another
         folder.rmdir()
         return
-    if names == {_NEW}:  # killed while it was removed: with a lock alone anything is made here
-        shutil.rmtree(folder, ignore_errors=True)
+    if names == {_NEW}:  # killed while it was removed, if nothing is in it
+        (folder / _NEW).rmdir()
+        folder.rmdir()
         return
     if names == {_UNLOCKED}:  # killed before the lock had its name
         lock = folder / _UNLOCKED
