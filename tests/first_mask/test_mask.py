@@ -10,6 +10,7 @@ import json
 import shlex
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from support.command_line import HEIGHT, WIDTH, CommandLine, paint, two_objects
+from support.command_line import HEIGHT, WIDTH, CommandLine, Ran, paint, two_objects
 
 from vfx_matte.first_mask import Answer, Marks
 from vfx_matte.masks import Palette, overlap
@@ -348,8 +349,10 @@ def test_a_correction_is_one_click(here: CommandLine) -> None:
         np.testing.assert_array_equal(load_mask(Path("m.png")) == 1, disc(40, 30)),
         "without --from it is another mask",
     )
+    kept = Path("m.png").read_bytes()
     ran = here("mask", "clip.mp4", "--from", "m.png", "--fg", "40,30", "-o", "m.png")
     assert ran.notes == ["object 1 is as it was"]
+    assert Path("m.png").read_bytes() == kept, "nothing to be made again by segment --update"
     assert (
         "nothing is left of object 1"
         in here.fails(
@@ -576,6 +579,99 @@ def test_the_next_command_names_every_mask_that_waits(here: CommandLine) -> None
         Path(name).unlink()
     assert "6=f.png" in made(6, "f.png")
     assert not {"3=b.png", "3=a.png"} & set(made(6, "f.png"))
+
+
+def named_masks(ran: Ran) -> list[str]:
+    """The masks in the command to run next; none where there is no such command."""
+    lines = [line for line in ran.stdout.splitlines() if line.startswith("next: ")]
+    return [word for line in lines for word in shlex.split(line)[4:] if "png" in word]
+
+
+def test_a_mask_of_nothing_is_not_handed_on(
+    here: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by the call that made it nor by a later one, and its note says why."""
+    confidence = 0.9
+
+    def answer(self: Painter, marks: Marks, previous: Pixels | None = None) -> Answer:
+        return replace(painted(self, marks, previous), confidence=confidence)
+
+    painted = Painter.answer
+    monkeypatch.setattr(Painter, "answer", answer)
+    reason = (
+        "e.png of frame 5 is left out of the command to run next: confidence in object {} is {}%;"
+        " mark more, or add --mask 5=e.png if the object is right"
+    )
+    confidence = 0.04
+    ran = here("mask", "clip.mp4", "--at", "5", "--fg", "50,30", "-o", "e.png")
+    assert ran.notes == [reason.format(1, 4)]
+    assert "next:" not in ran.stdout
+    assert json.loads(
+        here("mask", "clip.mp4", "--at", "5", "--fg", "50,30", "-o", "e.png", "--json").stdout
+    )["next_command"] == ""  # fmt: skip
+    confidence = 0.9
+    ran = here("mask", "clip.mp4", "--at", "3", "--fg", "50,30", "-o", "a.png")
+    assert (named_masks(ran), ran.notes) == (["3=a.png"], [reason.format(1, 4)])
+    # an object beside it makes it no better, a correction of it does
+    ran = here("mask", "clip.mp4", "--at", "5", "--object", "2", "--fg", "20,30", "-o", "e.png")
+    assert (named_masks(ran), ran.notes) == (["3=a.png"], [reason.format(1, 4)])
+    ran = here("mask", "clip.mp4", "--at", "5", "--object", "1", "--fg", "51,30", "-o", "e.png")
+    assert named_masks(ran) == ["3=a.png", "5=e.png"]
+    assert "left out" not in ran.stderr
+    # of a frame with a good mask and a bad one the good one
+    confidence = 0.0
+    ran = here("mask", "clip.mp4", "--at", "3", "--fg", "50,30", "-o", "b.png")
+    assert named_masks(ran) == ["3=a.png", "5=e.png"]
+    assert "b.png of frame 3 is left out" in ran.stderr
+    # what suggest says to run next is the same
+    here("segment", "clip.mp4", "--propagator", "fake", "--mask", "3=a.png")
+    here("mask", "clip.mp4", "--at", "9", "--fg", "50,30", "-o", "c.png")
+    ran = here("suggest", "-k", "1")
+    assert "c.png of frame 9 is left out" in ran.stderr
+    assert "9=c.png" not in ran.stdout
+
+
+def test_a_mask_in_use_is_replaced_only_by_what_was_made_of_it_since(here: CommandLine) -> None:
+    """Not by trials of its frame, whether from before the run or from elsewhere."""
+
+    def made(name: str, *options: str) -> Ran:
+        return here("mask", "clip.mp4", "--at", "3", "--fg", "50,30", "-o", name, *options)
+
+    def another(at: int) -> Ran:
+        return here("mask", "clip.mp4", "--at", str(at), "--fg", "50,30", "-o", f"f{at}.png")
+
+    made("a.png")
+    made("used.png", "--from", "a.png", "--fg", "60,30")
+    made("trial.png", "--from", "used.png", "--fg", "70,30")
+    run = ("segment", "clip.mp4", "--propagator", "fake")
+    here(*run, "--mask", "3=used.png")
+    shutil.copy("used.png", "copy.png")
+    ran = another(8)
+    assert (named_masks(ran), ran.notes) == (["3=used.png", "8=f8.png"], [])
+    # what just was made is named by its own call, and left out by others with a note
+    assert "3=new.png" in named_masks(made("new.png"))
+    ran = another(9)
+    assert "3=used.png" in named_masks(ran)
+    assert ran.notes == [
+        "new.png of frame 3 is left out of the command to run next: the clip was segmented with"
+        " used.png there, which it was not made from; add --mask 3=new.png to have it instead"
+    ]
+    made("more.png", "--from", "trial.png")
+    assert "3=more.png" in named_masks(another(9)), "trial.png was made from the one in use"
+    # through files in between, and files that are written over
+    made("more.png", "--from", "used.png", "--fg", "50,40")
+    made("more.png", "--object", "1", "--fg", "50,50")
+    assert "3=more.png" in named_masks(another(9))
+    # the propagated mask of that frame is the one in use
+    made("bare.png", "--from", "propagated", "--fg", "50,50")
+    assert "3=bare.png" in named_masks(another(9))
+    # … and after a run with another one it no longer is
+    here(*run, "--mask", "3=new.png", "--update")
+    assert "3=new.png" in named_masks(another(9))
+    made("new.png", "--object", "1", "--fg", "50,50")
+    ran = another(9)
+    assert "3=new.png" in named_masks(ran), "the file itself was corrected"
+    assert ran.notes == []
 
 
 def test_other_objects_of_a_propagated_mask_are_named_or_left_out(

@@ -5,7 +5,7 @@ Commands are named as records of `vfx_matte.wording`; the door spells them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -14,17 +14,19 @@ from types import MappingProxyType
 import numpy as np
 
 from vfx_matte._version import __version__
+from vfx_matte.files.fingerprint import file_sha256
 from vfx_matte.first_mask import Marks
 from vfx_matte.first_mask.methods import AUTO
 from vfx_matte.masks import Palette, object_ids
 from vfx_matte.media.sequence import is_sequence
 from vfx_matte.pipeline.clip import GAPS_SETTING, SegmentedClip, SourceClip
+from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions, repeated_settings
 from vfx_matte.references.files import parse_color_argument
 from vfx_matte.references.flat_colors import SAME
-from vfx_matte.references.painting import noted_masks
+from vfx_matte.references.painting import NotedMask, noted_masks, origin_digest
 from vfx_matte.timeline import Timeline
-from vfx_matte.wording import Value, command
+from vfx_matte.wording import Value, command, option
 from vfx_matte.workspace import ClipWorkspace, Manifest, ReferenceRecord, clip_name
 
 MOST_NAMED_CUTS = 30
@@ -84,17 +86,28 @@ def use_mask_command(
     return command("segment", clip, **reference, **workspace_option(workspace))
 
 
-def waiting_masks(clip: SourceClip | SegmentedClip, folder: Path) -> dict[int, str]:
+def waiting_masks(
+    clip: SourceClip | SegmentedClip,
+    folder: Path,
+    *,
+    besides: Collection[int] = (),
+    reporter: Reporter,
+) -> dict[int, str]:
     """Masks that were made for a clip and not segmented with yet: files by frame number.
 
     Those of a segmented clip are the ones that are later than every mask which the last run was
-    given: an earlier one was made before that run, which did without it.
+    given: an earlier one was made before that run, which did without it. Where that run was given a
+    mask of the frame, another one waits only if it was corrected from it, and since the run. Masks
+    with an object that was as good as not found are left out.
 
     Args:
         clip: the clip.
         folder: where they are looked for.
+        besides: numbers of frames whose masks are known otherwise.
+        reporter: receives a notice for each mask that is left out.
     """
-    after_ns = 0
+    after_ns, run_ns = 0, 0
+    in_use: dict[int, ReferenceRecord] = {}
     if isinstance(clip, SegmentedClip):
         manifest = clip.store.manifest
         used = (
@@ -102,15 +115,64 @@ def waiting_masks(clip: SourceClip | SegmentedClip, folder: Path) -> dict[int, s
             for record in manifest.references.values()
         )
         dates = [file.stat().st_mtime_ns for file in used if file is not None]
+        run_ns = _nanoseconds(manifest.segmented_at)
         # masks may be made while a run is at work; of one whose own are gone its end is known
-        after_ns = max(dates, default=_nanoseconds(manifest.segmented_at))
+        after_ns = max(dates, default=run_ns)
+        in_use = {
+            manifest.timeline.number(index): record for index, record in manifest.references.items()
+        }
     timeline = clip.info.timeline
-    found = noted_masks(folder, clip_name(clip.info.path), after_ns=after_ns)
-    return {
-        number: str(path)
-        for number, path in sorted(found.items())
-        if 0 <= timeline.index_of(number) < len(timeline)
-    }
+    waiting: dict[int, str] = {}
+    left_out: dict[int, str] = {}
+    # the latest of a frame counts, and what is said of an earlier one does not matter then
+    for one in noted_masks(folder, clip_name(clip.info.path), after_ns=after_ns):
+        if one.frame in besides or not 0 <= timeline.index_of(one.frame) < len(timeline):
+            continue
+        given = in_use.get(one.frame)
+        # a trial from before the run, which was given another mask
+        if given is not None and (one.changed_ns <= run_ns or _is_given(one.path, given)):
+            continue
+        if reason := _reason_to_leave_out(one, given):
+            left_out[one.frame] = reason
+        else:
+            waiting[one.frame] = str(one.path)
+            left_out.pop(one.frame, None)
+    for _, line in sorted(left_out.items()):
+        reporter.notify(line)
+    return dict(sorted(waiting.items()))
+
+
+def _reason_to_leave_out(mask: NotedMask, given: ReferenceRecord | None) -> str:
+    """Why a mask that was made is not to be segmented with, in a line for people; "" where nothing
+    is against it.
+
+    Args:
+        mask: the mask.
+        given: the mask of its frame that the last run was given; None where that was given none.
+    """
+    name, number = mask.path.name, mask.frame
+    use = option("mask", f"{mask.frame}={mask.path}")
+    if mask.unsure:
+        object_id, percent = min(mask.unsure.items(), key=lambda one: one[1])
+        return (
+            f"{name} of frame {number} is left out of the command to run next: confidence in object"
+            f" {object_id} is {percent}%; mark more, or add {use} if the object is right"
+        )
+    if given is not None and origin_digest(given.sha256) not in mask.origins:
+        return (
+            f"{name} of frame {number} is left out of the command to run next: the clip was"
+            f" segmented with {given.file or 'another mask'} there, which it was not made from; add"
+            f" {use} to have it instead"
+        )
+    return ""
+
+
+def _is_given(path: Path, given: ReferenceRecord) -> bool:
+    """Whether a file is the mask that the last run was given, such as a copy with another date."""
+    try:
+        return file_sha256(path) == given.sha256
+    except OSError:
+        return False
 
 
 def _nanoseconds(date: str) -> int:

@@ -29,7 +29,9 @@ from vfx_matte.references.reading import MaskPicture, read_references
 _NOTE_KEY = "vfx-matte"
 # a folder's latest files that are asked for their notes, 0.1 ms each
 _MOST_READ = 1000
-_LONGEST_NOTE = 4096
+_LONGEST_NOTE = 8192
+# of a SHA-256, enough to tell the mask files of a clip apart
+_ORIGIN_DIGITS = 16
 # pixels; more do not change which value is the most frequent, and sorting them takes seconds
 _MOST_COUNTED = 20_000
 _ALPHA_MODES = ("LA", "RGBA")
@@ -46,8 +48,15 @@ _LATE_COLORS: tuple[RGB, ...] = (
     (255, 0, 0),
 )
 
-Note = Mapping[str, str | int]
-"""What a picture says about itself in a text chunk: the clip and the frame a mask belongs to."""
+Note = Mapping[str, object]
+"""What a picture says about itself in a text chunk, as JSON has it: the clip and the frame a mask
+belongs to, and what `NotedMask` reads.
+"""
+
+UNSURE, ORIGINS = "unsure", "from"
+"""Keys of a note: object id → its confidence in per cent, of objects that are as good as not found;
+and the digests of the mask files that a mask was corrected from, the earliest first.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +251,49 @@ def read_note(path: Path) -> dict[str, object]:
     return note if isinstance(note, dict) else {}
 
 
-def noted_masks(folder: Path, clip: str, *, after_ns: int = 0) -> dict[int, Path]:
-    """The masks of a clip in a folder, by the number of the frame that each says it belongs to; of
-    several of one frame the latest.
+@dataclass(frozen=True, slots=True)
+class NotedMask:
+    """A mask file that says which frame it belongs to."""
+
+    path: Path
+    """The file."""
+    frame: int
+    """The number of the frame."""
+    changed_ns: int
+    """When it last changed, `st_mtime_ns`."""
+    unsure: Mapping[int, int]
+    """Object id → its confidence in per cent, of objects that are as good as not found."""
+    origins: tuple[str, ...]
+    """Digests (`origin_digest`) of the mask files that it was corrected from."""
+
+
+def unsure_objects(note: Note) -> dict[int, int]:
+    """What a note says of objects that are as good as not found: id → confidence in per cent."""
+    told = note.get(UNSURE)
+    return (
+        {
+            int(object_id): percent
+            for object_id, percent in told.items()
+            if str(object_id).isdecimal() and isinstance(percent, int)
+        }
+        if isinstance(told, dict)
+        else {}
+    )
+
+
+def noted_origins(note: Note) -> tuple[str, ...]:
+    """The digests of the mask files that a mask was corrected from, by its note."""
+    told = note.get(ORIGINS)
+    return tuple(map(str, told)) if isinstance(told, list) else ()
+
+
+def origin_digest(sha256: str) -> str:
+    """What notes have of a mask file's SHA-256, in hexadecimal."""
+    return sha256[:_ORIGIN_DIGITS]
+
+
+def noted_masks(folder: Path, clip: str, *, after_ns: int = 0) -> list[NotedMask]:
+    """The masks of a clip in a folder that say which frame they belong to, the latest last.
 
     Args:
         folder: where they are looked for; not in folders in it.
@@ -260,11 +309,13 @@ def noted_masks(folder: Path, clip: str, *, after_ns: int = 0) -> dict[int, Path
     except OSError:
         # a file that went away meanwhile, or a folder that cannot be read
         pass
-    found = {}
+    found = []
     # a folder of plates is not read as a whole
-    for _, path in sorted(dated)[-_MOST_READ:]:
+    for changed_ns, path in sorted(dated)[-_MOST_READ:]:
         note = read_note(path)
         number = note.get("frame")
         if note.get("clip") == clip and isinstance(number, int) and "preview" not in note:
-            found[number] = path
+            found.append(
+                NotedMask(path, number, changed_ns, unsure_objects(note), noted_origins(note))
+            )
     return found

@@ -162,7 +162,8 @@ def mask(
         say(f"unsure: {advice}")
     if made.preview is not None:
         say(f"preview: {made.preview}")
-    say(f"next: {made.next_command}")
+    if made.next_command:
+        say(f"next: {made.next_command}")
 
 
 def _box(texts: list[str]) -> tuple[int, int, int, int]:

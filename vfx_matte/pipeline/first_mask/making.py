@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from vfx_matte.backend import keep_freed_memory
 from vfx_matte.drawing.sheet import tinted, with_marks
 from vfx_matte.errors import OutputError, UsageError, VfxMatteError, WorkspaceError
+from vfx_matte.files.fingerprint import file_sha256
 from vfx_matte.first_mask import (
     Answer,
     Marks,
@@ -20,6 +21,7 @@ from vfx_matte.pipeline.clip import SourceClip, open_segmented, refuse_numbered,
 from vfx_matte.pipeline.first_mask.changes import change_lines
 from vfx_matte.pipeline.first_mask.marking import marking_of, open_marking
 from vfx_matte.pipeline.first_mask.records import (
+    LEAST_CONFIDENCE,
     FirstMaskResult,
     MaskedObject,
     MaskRequest,
@@ -37,17 +39,25 @@ from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.references.files import preview_path
 from vfx_matte.references.painting import (
+    ORIGINS,
+    UNSURE,
     Note,
     PaintedMask,
     load_painted,
+    noted_origins,
+    origin_digest,
     read_note,
     repainted,
     save_noted_mask,
     save_noted_picture,
+    unsure_objects,
 )
 from vfx_matte.references.reading import MaskPicture, read_references
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import clip_name
+
+# a mask that was corrected more often knows the last of the masks before it
+_MOST_ORIGINS = 20
 
 
 def first_mask(
@@ -154,8 +164,8 @@ def save_first_mask(
     number = clip.info.timeline.number(0 if request.at is None else clip.frame_index(request.at))
     path = output or Path(mask_name(clip.path, number))
     # tells a later run which frame the mask belongs to, whatever its file is called then
-    note: Note = {"clip": clip_name(clip.path), "frame": number}
-    _check_output(clip, path, note, is_corrected=_begins_with(request, path))
+    owner: Note = {"clip": clip_name(clip.path), "frame": number}
+    _check_output(clip, path, owner, is_corrected=_begins_with(request, path))
     shown = _preview_output(clip, path, reporter) if preview else None
     start = _start(clip, request, path, number=number, workspace=workspace, reporter=reporter)
     # 2. the mask
@@ -172,16 +182,31 @@ def save_first_mask(
     for line in lines:
         reporter.notify(line)
     # 3. its files; a preview that cannot be written is no reason to lose the mask
+    unsure, origins = _unsure(start, mask, answers), start.origins(mask)
+    # so that later calls know what it is worth, and which mask it can stand for
+    note: Note = {
+        **owner,
+        **({UNSURE: {str(key): percent for key, percent in unsure.items()}} if unsure else {}),
+        **({ORIGINS: origins} if origins else {}),
+    }
     save_noted_mask(path, _as_painted(start, mask, reporter), note)
     if shown is not None:
         try:
             save_noted_picture(
-                shown, _preview(marking.image, mask, request.marks), {"preview": path.name, **note}
+                shown, _preview(marking.image, mask, request.marks), {"preview": path.name, **owner}
             )
         except OutputError as error:
             reporter.notify(f"no preview: {error.message}")
             shown = None
-    next_command = _next_command(clip, path, number, workspace=workspace, propagator=propagator)
+    next_command = _next_command(
+        clip,
+        path,
+        number,
+        is_of_use=not unsure,
+        workspace=workspace,
+        propagator=propagator,
+        reporter=reporter,
+    )
     objects = masked_objects(mask, answers, start.mask)
     earlier = "" if start.is_replaced_by(path) else start.name
     for line in change_lines(start.mask, mask, objects, request.marks, earlier=earlier):
@@ -255,6 +280,18 @@ class _Start:
     """Its file's content; None where there is none."""
     file: Path | None = None
     """Its file."""
+    note: Note = field(default_factory=dict)
+    """What its file says of itself."""
+    digest: str = ""
+    """Of the mask file that it is; "" where that is no mask of the frame."""
+
+    def origins(self, mask: Mask) -> list[str]:
+        """Digests of the mask files that a mask which begins with this one comes from."""
+        earlier = list(noted_origins(self.note))
+        # what did not change has the same bytes under another name, too
+        if not self.digest or ("frame" in self.note and np.array_equal(mask, self.mask)):
+            return earlier
+        return [*earlier, self.digest][-_MOST_ORIGINS:]
 
     def is_replaced_by(self, path: Path) -> bool:
         """Whether a mask that is saved there takes its place."""
@@ -272,7 +309,8 @@ def _start(
 ) -> _Start:
     # what was asked for, or the output of an earlier call that named an object
     if request.from_propagated:
-        return _Start(_propagated(clip, number, workspace, reporter), "the propagated mask")
+        mask, digest = _propagated(clip, number, workspace, reporter)
+        return _Start(mask, "the propagated mask", digest=digest)
     file = (
         request.start
         if request.start is not None
@@ -292,6 +330,9 @@ def _start(
         file.name,
         painted,
         file,
+        # a mask of another frame is nothing that this one can stand for
+        note if note.get("frame", number) == number else {},
+        origin_digest(file_sha256(file)) if note.get("frame", number) == number else "",
     )
 
 
@@ -306,7 +347,12 @@ def _read(
     return reading.mask
 
 
-def _propagated(clip: SourceClip, number: int, workspace: Path, reporter: Reporter) -> Mask:
+def _propagated(
+    clip: SourceClip, number: int, workspace: Path, reporter: Reporter
+) -> tuple[Mask, str]:
+    """The frame's mask in the workspace, and the digest of the mask that was given for the frame,
+    or "".
+    """
     segmented = open_segmented(
         clip.path, workspace=workspace, ignore_alpha=False, reporter=reporter
     )
@@ -323,7 +369,24 @@ def _propagated(clip: SourceClip, number: int, workspace: Path, reporter: Report
         raise WorkspaceError(
             f"frame {number} has no propagated mask", hint=known or "segment the clip first"
         )
-    return mask
+    given = segmented.store.manifest.references.get(clip.info.timeline.index_of(number))
+    return mask, "" if given is None else origin_digest(given.sha256)
+
+
+def _unsure(start: _Start, mask: Mask, answers: Mapping[int, Answer]) -> dict[int, int]:
+    """Object id → confidence in per cent, of objects of a mask that are as good as not found."""
+    earlier = unsure_objects(start.note)
+    now = {
+        key: round(100 * answer.confidence)
+        for key, answer in answers.items()
+        if answer.confidence < LEAST_CONFIDENCE
+    }
+    there = object_ids(mask)
+    return {
+        key: percent
+        for key, percent in sorted((earlier | now).items())
+        if key in there and (key in now or key not in answers)
+    }
 
 
 def _as_painted(start: _Start, mask: Mask, reporter: Reporter) -> Mask | PaintedMask:
@@ -400,19 +463,32 @@ def _frame_in_name(clip: SourceClip, path: Path) -> int | None:
 
 
 def _next_command(
-    clip: SourceClip, path: Path, number: int, *, workspace: Path, propagator: PropagatorOptions
+    clip: SourceClip,
+    path: Path,
+    number: int,
+    *,
+    is_of_use: bool,
+    workspace: Path,
+    propagator: PropagatorOptions,
+    reporter: Reporter,
 ) -> str:
-    """The command that propagates a mask, with those that were made before and not segmented with
-    yet, and the references of the masks that the clip has.
+    """The command that propagates a mask that is of use, with those that were made before and not
+    segmented with yet, and the references of the masks that the clip has; "" where there is none to
+    propagate.
     """
+    own = {number: str(path)} if is_of_use else {}
     # notices about the masks are for those who use them
     try:
         segmented = open_segmented(clip.path, workspace=workspace, reporter=SilentReporter())
     except VfxMatteError:
-        masks = waiting_masks(clip, path.parent) | {number: str(path)}
-        return use_mask_command(clip.path, masks, clip.info.timeline, workspace=workspace)
-    masks = waiting_masks(segmented, path.parent) | {number: str(path)}
-    return segment_command(segmented, masks, propagator=propagator, update=True)
+        masks = waiting_masks(clip, path.parent, besides=own, reporter=reporter) | own
+        return (
+            use_mask_command(clip.path, masks, clip.info.timeline, workspace=workspace)
+            if masks
+            else ""
+        )
+    masks = waiting_masks(segmented, path.parent, besides=own, reporter=reporter) | own
+    return segment_command(segmented, masks, propagator=propagator, update=True) if masks else ""
 
 
 def _preview_output(clip: SourceClip, path: Path, reporter: Reporter) -> Path | None:

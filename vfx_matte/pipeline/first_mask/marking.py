@@ -24,7 +24,7 @@ from vfx_matte.first_mask.methods import AUTO
 from vfx_matte.first_mask.objects import is_part, marked_points, place_object
 from vfx_matte.masks import Image, Mask, object_ids
 from vfx_matte.pipeline.clip import SourceClip
-from vfx_matte.pipeline.first_mask.records import MOST_OBJECTS
+from vfx_matte.pipeline.first_mask.records import LEAST_CONFIDENCE, MOST_OBJECTS
 from vfx_matte.pipeline.first_mask.salient_network import FETCH_COMMAND, salient_network
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.weights import require_known_checksum
@@ -32,8 +32,6 @@ from vfx_matte.segment_anything import OpenNetwork, open_network
 from vfx_matte.settings.options import PathsSettings
 from vfx_matte.wording import option
 
-# of a subject; in a picture of one colour the network sees some with 0 to 0.02
-_LEAST_CONFIDENCE = 0.1
 # so much of a subject has to be free, or in the box, to be one
 _MOSTLY = 0.5
 
@@ -132,7 +130,7 @@ class Marking:
         # 2. each subject that lies there mostly: of one behind another object, or outside of the
         # box, the rest is no subject
         subjects = [
-            found for found in self.method.subjects() if found.confidence >= _LEAST_CONFIDENCE
+            found for found in self.method.subjects() if found.confidence >= LEAST_CONFIDENCE
         ]
         for answer in subjects:
             found = answer.mask > 0

@@ -155,7 +155,7 @@ def check_masks(
         shots_without_mask=tuple((number(shot.start), number(shot.stop)) for shot in unmasked),
         references=tuple(map(number, sorted(manifest.references))),
         problems=problems,
-        fix_next=_fix_next(clip, problems, propagator, leaving),
+        fix_next=_fix_next(clip, problems, propagator, leaving, reporter),
         limits={
             object_id: {
                 kind: Limits(measure.usual, measure.low, measure.high)
@@ -305,6 +305,7 @@ def _fix_next(
     problems: Sequence[Problem],
     propagator: PropagatorOptions,
     leaving: Mapping[int, Collection[int]],
+    reporter: Reporter,
 ) -> FixNext | None:
     """The frame of the first problem that a painted mask fixes; a frame that has one of this object
     needs other means, and one on which the object is leaving the picture (by object) teaches
@@ -327,7 +328,7 @@ def _fix_next(
             # Masks that were propagated over a cut are wrong as a whole: all are made again.
             segment_command=segment_command(
                 clip,
-                waiting_masks(clip, Path()) | {number: mask},
+                waiting_masks(clip, Path(), besides={number}, reporter=reporter) | {number: mask},
                 propagator=propagator,
                 update=not is_crossing,
                 cuts="stop" if is_crossing else None,

@@ -203,6 +203,7 @@ def suggest_frames(
         _suggestion(clip, rank, choice, coverage[choice.index])
         for rank, choice in enumerate(choices, start=1)
     )
+    masks = {row.frame: row.mask for row in rows}
     return SuggestResult(
         clip=clip.info.path,
         propagator=name,
@@ -213,7 +214,7 @@ def suggest_frames(
         suggestions=rows,
         segment_command=segment_command(
             clip,
-            waiting_masks(clip, Path()) | {row.frame: row.mask for row in rows},
+            waiting_masks(clip, Path(), besides=masks, reporter=reporter) | masks,
             propagator=propagator,
             update=True,
         ),

@@ -25,6 +25,8 @@ export const ENGINE_CHINESE = {
   "erase its masks instead": "请改为擦除它的遮罩",
   "frame {number} has no reference mask": "第 {number} 帧没有参考遮罩",
   "frames {first} to {last} are not a range": "第 {first} 至 {last} 帧不是有效范围",
+  "{name} of frame {number} is left out of the command to run next: confidence in object {id} is {percent}%; mark more, or add {option} if the object is right": "接下来要运行的命令未包含第 {number} 帧的 {name}：对象 {id} 的置信度为 {percent}%；请补充标记，如果对象正确，请加上 {option}",
+  "{name} of frame {number} is left out of the command to run next: the clip was segmented with {file} there, which it was not made from; add {option} to have it instead": "接下来要运行的命令未包含第 {number} 帧的 {name}：该帧分割时用的是 {file}，而它并非由其修改而来；如要改用它，请加上 {option}",
   "look at it, and do it again": "请查看后重新操作",
   "move it away to begin anew": "请将其移走后重新开始",
   "remove one first": "请先删除一个",
