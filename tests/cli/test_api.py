@@ -142,6 +142,24 @@ def test_marks_correct_a_mask_and_leave_other_objects(
     np.testing.assert_array_equal(again, after)
 
 
+def test_a_correction_that_changes_much_says_so_in_python_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, disc = picture()
+    half = np.where(disc, 1, 0).astype(np.uint8)
+    half[:, 40:] = 0
+    grown = vfx_matte.mask(
+        folder, start=half, fg_strokes=[[(48, 20), (48, 40)], [(52, 28), (52, 32)]]
+    )
+    share = (grown.mask > half).sum() / half.sum()
+    assert share > 0.1
+    assert any(
+        line.startswith(f"object 1 grew by {share:.0%}: ") and "give fg and bg together" in line
+        for line in grown.notices
+    )
+
+
 @pytest.mark.parametrize(
     "given",
     [
