@@ -44,7 +44,6 @@ BORDER_PX = 3
 
 _SAMPLES, _KMEANS_ROUNDS = 4096, 10  # bound the time that a reference takes
 
-_TEXTURE_CHANNELS = 8
 _AT_ONCE = 1024  # so many features are compared with all codewords in one product
 
 _ENTRY = np.array([[1 << 10, 1 << 5, 1]], np.float32)
@@ -245,10 +244,6 @@ def _nearest(features: Array, codewords: Array) -> Array:
     """Index of the nearest codeword of each feature, Euclidean: (M, D), (N, D) → int32 (M,)."""
     # |f|² is the same for all codewords, so it is left out: what is least is -2·f·c + |c|²
     columns = np.concatenate([-2 * codewords.T, (codewords**2).sum(axis=1)[None]])
-    if features.shape[1] == _TEXTURE_CHANNELS and compiled.usable(features):
-        from vfx_matte.propagate.builtin.compiled.nearest import nearest as find_nearest
-
-        return find_nearest(features, columns)
     nearest = np.empty(len(features), np.int32)
     asked = np.ones((len(features), features.shape[1] + 1), np.float32)
     asked[:, :-1] = features
