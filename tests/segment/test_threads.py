@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import cv2
 import pytest
 from support.command_line import CommandLine
 
+from vfx_matte.errors import UsageError
 from vfx_matte.pipeline.segment import plan
 from vfx_matte.workspace import SegmentRun
 
@@ -32,3 +35,18 @@ def test_the_built_in_propagator_has_opencv_and_the_compiler_for_itself(
         assert len(loaded) == is_builtin
     finally:
         cv2.setNumThreads(before)
+
+
+def test_a_compiler_that_cannot_be_loaded_is_told_of_where_it_is_needed(
+    project: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not by the thread that loads it ahead, as a traceback."""
+
+    def fail() -> None:
+        raise UsageError("Numba does not take its settings", hint="look")
+
+    told: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    monkeypatch.setattr(plan, "load_compiler", fail)
+    project(*CLIP, "--no-network")
+    assert not told

@@ -77,6 +77,9 @@ class _Told(event.Listener):
     def on_start(self, _: object) -> None:
         """A function begins to be compiled."""
         compiling(is_kept=Kept.everything)
+        # Numba asks Python's parser, which in Python 3.11 fails where two threads ask it at once;
+        # so does this module when it is imported, which `np.unique` does at its first call
+        importlib.import_module("numpy.ma")
         hold()
 
     def on_end(self, _: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 from vfx_matte.compiling import load_compiler
 from vfx_matte.compiling.notice import tell_when_compiling
-from vfx_matte.errors import WorkspaceError
+from vfx_matte.errors import VfxMatteError, WorkspaceError
 from vfx_matte.masks import RGB, ObjectLabel, Palette
 from vfx_matte.pipeline.clip import GAPS_SETTING, SourceClip
 from vfx_matte.pipeline.progress import Reporter
@@ -101,7 +102,7 @@ def plan_segment(
     if propagator.is_compiled:
         tell_when_compiling(reporter.notify)
         # beside the search for cuts, which leaves most of a core idle
-        threading.Thread(target=load_compiler, name="vfx-matte compiler").start()
+        threading.Thread(target=_load_ahead, name="vfx-matte compiler").start()
     # 3. where they end
     cuts = _cuts(clip, request, workspace, references, span=range(first, last), reporter=reporter)
     # what files beside the masks depend on is a setting as well: a resumed run must not leave half
@@ -121,6 +122,12 @@ def plan_segment(
         labels=_labels(request, objects, earlier),
     )
     return SegmentPlan(clip, request, references, propagator, manifest, workspace, began)
+
+
+def _load_ahead() -> None:
+    # what fails fails again, and is told, where the first function is called
+    with contextlib.suppress(VfxMatteError):
+        load_compiler()
 
 
 def _labels(
