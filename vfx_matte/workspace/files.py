@@ -110,7 +110,10 @@ def load_mask(path: Path) -> Mask:
     except FileNotFoundError as error:
         raise MaskError(
             f"mask {path} is missing",
-            hint=f"run {command('segment', resume=True)} to make it again",
+            hint=(
+                f"run {command('segment', resume=True)} to make it again, unless another run is"
+                " just doing so"
+            ),
         ) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         hint = f"delete it and run {command('segment', resume=True)} to make it again"

@@ -55,7 +55,10 @@ class MaskStore:
             first = self.clip.mask_path(lost[0])
             raise WorkspaceError(
                 f"{len(lost)} of {len(self._done)} masks are missing, the first is {first}",
-                hint=f"run {command('segment', resume=True)} to make them again",
+                hint=(
+                    f"run {command('segment', resume=True)} to make them again, unless another run"
+                    " is just doing so"
+                ),
             )
 
     def check_unchanged(self) -> None:
