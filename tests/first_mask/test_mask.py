@@ -634,42 +634,42 @@ def test_a_mask_of_nothing_is_not_handed_on(
 def test_a_mask_in_use_is_replaced_only_by_what_was_made_of_it_since(here: CommandLine) -> None:
     """Not by trials of its frame, whether from before the run or from elsewhere."""
 
-    def made(name: str, *options: str) -> Ran:
+    def mask_frame_3(name: str, *options: str) -> Ran:
         return here("mask", "clip.mp4", "--at", "3", "--fg", "50,30", "-o", name, *options)
 
-    def another(at: int) -> Ran:
+    def mask_frame(at: int) -> Ran:
         return here("mask", "clip.mp4", "--at", str(at), "--fg", "50,30", "-o", f"f{at}.png")
 
-    made("a.png")
-    made("used.png", "--from", "a.png", "--fg", "60,30")
-    made("trial.png", "--from", "used.png", "--fg", "70,30")
+    mask_frame_3("a.png")
+    mask_frame_3("used.png", "--from", "a.png", "--fg", "60,30")
+    mask_frame_3("trial.png", "--from", "used.png", "--fg", "70,30")
     run = ("segment", "clip.mp4", "--propagator", "fake")
     here(*run, "--mask", "3=used.png")
     shutil.copy("used.png", "copy.png")
-    ran = another(8)
+    ran = mask_frame(8)
     assert (named_masks(ran), ran.notes) == (["3=used.png", "8=f8.png"], [])
     # what just was made is named by its own call, and left out by others with a note
-    assert "3=new.png" in named_masks(made("new.png"))
-    ran = another(9)
+    assert "3=new.png" in named_masks(mask_frame_3("new.png"))
+    ran = mask_frame(9)
     assert "3=used.png" in named_masks(ran)
     assert ran.notes == [
         "new.png of frame 3 is left out of the command to run next: the clip was segmented with"
         " used.png there, which it was not made from; add --mask 3=new.png to have it instead"
     ]
-    made("more.png", "--from", "trial.png")
-    assert "3=more.png" in named_masks(another(9)), "trial.png was made from the one in use"
+    mask_frame_3("more.png", "--from", "trial.png")
+    assert "3=more.png" in named_masks(mask_frame(9)), "trial.png was made from the one in use"
     # through files in between, and files that are written over
-    made("more.png", "--from", "used.png", "--fg", "50,40")
-    made("more.png", "--object", "1", "--fg", "50,50")
-    assert "3=more.png" in named_masks(another(9))
+    mask_frame_3("more.png", "--from", "used.png", "--fg", "50,40")
+    mask_frame_3("more.png", "--object", "1", "--fg", "50,50")
+    assert "3=more.png" in named_masks(mask_frame(9))
     # the propagated mask of that frame is the one in use
-    made("bare.png", "--from", "propagated", "--fg", "50,50")
-    assert "3=bare.png" in named_masks(another(9))
+    mask_frame_3("bare.png", "--from", "propagated", "--fg", "50,50")
+    assert "3=bare.png" in named_masks(mask_frame(9))
     # … and after a run with another one it no longer is
     here(*run, "--mask", "3=new.png", "--update")
-    assert "3=new.png" in named_masks(another(9))
-    made("new.png", "--object", "1", "--fg", "50,50")
-    ran = another(9)
+    assert "3=new.png" in named_masks(mask_frame(9))
+    mask_frame_3("new.png", "--object", "1", "--fg", "50,50")
+    ran = mask_frame(9)
     assert "3=new.png" in named_masks(ran), "the file itself was corrected"
     assert ran.notes == []
 

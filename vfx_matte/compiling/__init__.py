@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from functools import cache
 
 import numpy as np
@@ -27,6 +28,11 @@ def usable(on: Array) -> bool:
 def has_compiler() -> bool:
     """Whether Numba is there."""
     return importlib.util.find_spec("numba") is not None
+
+
+def is_loaded() -> bool:
+    """Whether Numba is imported, so that calling what is compiled does not wait for that."""
+    return _COMPILER in sys.modules
 
 
 def load_compiler() -> None:

@@ -7,7 +7,6 @@ straight alpha meets no background there.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ from vfx_matte.backend import (
     widened_span,
     xp,
 )
+from vfx_matte.compiling import is_loaded
 from vfx_matte.masks import Matte
 from vfx_matte.matting import compiled
 from vfx_matte.matting.planes import alpha_in, block_scale, footprint_means, with_color_planes
@@ -38,8 +38,6 @@ TIGHTNESS = 1e-2
 """How strongly the colours of a window keep to those of the next coarser level, against one opaque
 pixel of evidence.
 """
-
-_COMPILER = "vfx_matte.compiling.jit"
 
 WINDOW = 5
 """Side of the windows, in samples of their level."""
@@ -136,7 +134,7 @@ def estimate_foreground(
 def _around_soft(matte: Matte, margin_px: int, step: int) -> Region | None:
     """The part of a frame where colours are looked for: as `bounding_box` of what is soft."""
     # edges of the mask alone have nothing soft, and Numba is not loaded to find that
-    if not (compiled.usable(matte.alpha) and _COMPILER in sys.modules):
+    if not (compiled.usable(matte.alpha) and is_loaded()):
         soft = ((matte.alpha != 0) & (matte.alpha != matte.full)).view(np.uint8)
         return bounding_box(soft, margin_px=margin_px, step=(step, step))
     from vfx_matte.matting.compiled.subject import soft_box

@@ -198,7 +198,7 @@ def _points(text: str, form: str, *, most: int = 0) -> Points:
     if not parts or (most and len(parts) > most):
         raise UsageError(
             f"{shortened(text)!r} is not of the form {form}",
-            hint=f"whole pixels, separated by commas, such as {_example(form)}",
+            hint=_whole_pixels(form),
         )
     return tuple((x, y) for x, y in (_integers(part, form, count=2) for part in parts))
 
@@ -218,15 +218,19 @@ def _integers(text: str, form: str, *, count: int) -> list[int]:
     if len(parts) != count or not all(part.removeprefix("-").isdecimal() for part in parts):
         raise UsageError(
             f"{shortened(text)!r} is not of the form {form}",
-            hint=f"whole pixels, separated by commas, such as {_example(form)}",
+            hint=_whole_pixels(form),
         )
     # converting millions of digits would take minutes
     if any(len(part) > LONGEST_COORDINATE + 1 for part in parts):
         raise UsageError(
             f"{shortened(text)!r} is far outside of every picture",
-            hint=f"whole pixels, separated by commas, such as {_example(form)}",
+            hint=_whole_pixels(form),
         )
     return [int(part) for part in parts]
+
+
+def _whole_pixels(form: str) -> str:
+    return f"whole pixels, separated by commas, such as {_example(form)}"
 
 
 def _example(form: str) -> str:

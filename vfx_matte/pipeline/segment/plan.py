@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vfx_matte.backend import begun
 from vfx_matte.compiling import load_compiler
 from vfx_matte.compiling.notice import tell_when_compiling
-from vfx_matte.errors import VfxMatteError, WorkspaceError
+from vfx_matte.errors import WorkspaceError
 from vfx_matte.masks import RGB, ObjectLabel, Palette
 from vfx_matte.pipeline.clip import GAPS_SETTING, SourceClip
 from vfx_matte.pipeline.progress import Reporter
@@ -101,8 +100,9 @@ def plan_segment(
     propagator = request.propagator.decided(reporter.notify, earlier=earlier)
     if propagator.is_compiled:
         tell_when_compiling(reporter.notify)
-        # beside the search for cuts, which leaves most of a core idle
-        threading.Thread(target=_load_ahead, name="vfx-matte compiler").start()
+        # beside the search for cuts, which leaves most of a core idle; what fails there fails again
+        # where the first function is called, and is told then
+        begun(load_compiler)
     # 3. where they end
     cuts = _cuts(clip, request, workspace, references, span=range(first, last), reporter=reporter)
     # what files beside the masks depend on is a setting as well: a resumed run must not leave half
@@ -122,12 +122,6 @@ def plan_segment(
         labels=_labels(request, objects, earlier),
     )
     return SegmentPlan(clip, request, references, propagator, manifest, workspace, began)
-
-
-def _load_ahead() -> None:
-    # what fails fails again, and is told, where the first function is called
-    with contextlib.suppress(VfxMatteError):
-        load_compiler()
 
 
 def _labels(

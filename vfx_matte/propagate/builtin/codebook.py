@@ -243,10 +243,10 @@ def _kmeans(samples: Array, count: int) -> Array:
 def _nearest(features: Array, codewords: Array) -> Array:
     """Index of the nearest codeword of each feature, Euclidean: (M, D), (N, D) → int32 (M,)."""
     # |f|² is the same for all codewords, so it is left out: what is least is -2·f·c + |c|²
-    columns = np.concatenate([-2 * codewords.T, (codewords**2).sum(axis=1)[None]])
-    nearest = np.empty(len(features), np.int32)
     asked = np.ones((len(features), features.shape[1] + 1), np.float32)
     asked[:, :-1] = features
+    columns = np.concatenate([-2 * codewords.T, (codewords**2).sum(axis=1)[None]])
+    nearest = np.empty(len(features), np.int32)
     # so many at a time, which stay in the processor's cache
     score = np.empty((_AT_ONCE, len(codewords)), np.float32)
     for begin in range(0, len(features), _AT_ONCE):

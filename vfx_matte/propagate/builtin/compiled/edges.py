@@ -7,6 +7,7 @@ import numpy as np
 from vfx_matte.backend import Array
 from vfx_matte.compiling.functions import exponential
 from vfx_matte.compiling.jit import compiled
+from vfx_matte.propagate.builtin.compiled.guided import mirrored
 
 F = np.float32
 NINTH = 1 / 9
@@ -44,16 +45,6 @@ def average_alike(mask: Array, rgb: Array, voters: Array, scale: np.float32, out
 
 
 @compiled
-def _mirrored(index: int, size: int) -> int:
-    """An index that may be one beyond an end, mirrored at the last element."""
-    if index < 0:
-        index = 1
-    elif index >= size:
-        index = size - 2
-    return min(max(index, 0), size - 1)
-
-
-@compiled
 def _fit_line(rgb: Array, values: Array, i: int, j: int, epsilon: float, line: Array) -> None:
     """The linear function of (R, G, B) - 128 that fits a mask best around a node, regularised:
     three slopes and an offset.
@@ -61,9 +52,9 @@ def _fit_line(rgb: Array, values: Array, i: int, j: int, epsilon: float, line: A
     height, width = values.shape
     r = g = b = p = rr = gg = bb = rg = rb = gb = rp = gp = bp = 0.0
     for down in range(-1, 2):
-        y = _mirrored(i + down, height)
+        y = mirrored(i + down, height)
         for right in range(-1, 2):
-            x = _mirrored(j + right, width)
+            x = mirrored(j + right, width)
             own = np.float64(values[y, x])
             red, green, blue = rgb[y, x, 0] - 128.0, rgb[y, x, 1] - 128.0, rgb[y, x, 2] - 128.0
             r, g, b, p = r + red, g + green, b + blue, p + own
@@ -113,9 +104,9 @@ def fit_lines(rgb: Array, values: Array, near: Array, epsilon: float) -> Array:
             # the mean of the functions of the nodes around
             s0 = s1 = s2 = s3 = 0.0
             for down in range(-1, 2):
-                y = _mirrored(i + down, height)
+                y = mirrored(i + down, height)
                 for right in range(-1, 2):
-                    x = _mirrored(j + right, width)
+                    x = mirrored(j + right, width)
                     if not is_known[y, x]:
                         _fit_line(rgb, values, y, x, epsilon, found[y, x])
                         is_known[y, x] = 1

@@ -18,8 +18,10 @@ PLANES = 12
 
 
 @compiled
-def _mirrored(index: int, size: int) -> int:
-    """An index that may be one beyond an end, mirrored at the last element."""
+def mirrored(index: int, size: int) -> int:
+    """The element that stands in for one just beyond an end, as OpenCV's BORDER_REFLECT_101 has it:
+    1 for -1, and size - 2 for `size`; other indices stay.
+    """
     if index < 0:
         index = 1
     elif index >= size:
@@ -36,8 +38,8 @@ def _mean_across(sums: Array, means: Array, width: int) -> None:
         means: float32 (width,), filled.
         width: at least 1.
     """
-    sums[0] = sums[1 + _mirrored(-1, width)]
-    sums[width + 1] = sums[1 + _mirrored(width, width)]
+    sums[0] = sums[1 + mirrored(-1, width)]
+    sums[width + 1] = sums[1 + mirrored(width, width)]
     left, right = sums[: sums.size - 2], sums[2:]
     for x in range(means.size):
         means[x] = (left[x] + sums[x + 1] + right[x]) / F(9)
@@ -60,7 +62,7 @@ def look_at(rgb: Array, epsilon: np.float32) -> Array:
     sums, means = np.empty(width + 2, np.float32), np.empty((6, width), np.float32)
     inside = sums[1 : width + 1]
     for y in range(height):
-        above, below = _mirrored(y - 1, height), _mirrored(y + 1, height)
+        above, below = mirrored(y - 1, height), mirrored(y + 1, height)
         # 1. means of the three channels and of their six products
         number = 0
         for k in range(3):
@@ -129,7 +131,7 @@ def smooth(planes: Array, picture: Array, top: int, left: int) -> Array:
         # 1. the functions of the row below the one that is filtered
         y = row + 1
         if y < height:
-            above, below = _mirrored(y - 1, height), _mirrored(y + 1, height)
+            above, below = mirrored(y - 1, height), mirrored(y + 1, height)
             p, q, s = picture[above], picture[y], picture[below]
             for x in range(width):
                 inside[x] = p[x] + q[x] + s[x]
@@ -146,7 +148,7 @@ def smooth(planes: Array, picture: Array, top: int, left: int) -> Array:
         # 2. their mean, applied to the row's own colours
         if row < 0 or row >= height:
             continue
-        above, below = _mirrored(row - 1, height) % 3, _mirrored(row + 1, height) % 3
+        above, below = mirrored(row - 1, height) % 3, mirrored(row + 1, height) % 3
         filtered = out[row]
         for k in range(4):
             a, b, c = lines[above, k], lines[row % 3, k], lines[below, k]
